@@ -1,0 +1,150 @@
+package spawn
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// Deadlines of the two halves: a healthy jail needs some ten milliseconds.
+const (
+	startTimeout = 20 * time.Second
+	goTimeout    = 30 * time.Second
+)
+
+// Jail is a first process that waits for its "go".
+type Jail struct {
+	PID    int
+	PidFD  *os.File
+	UserNS *os.File
+	PIDNS  *os.File
+	NetNS  *os.File
+
+	conn    *net.UnixConn
+	program *exec.Cmd
+	stderr  *tail
+}
+
+// Start runs program, a jailspawn, and returns once the jail's first process
+// exists. Its mounts are being made meanwhile. The caller ends it by
+// [Jail.Go] or [Jail.Abort].
+func Start(ctx context.Context, program string, c Config) (*Jail, error) {
+	input, err := json.Marshal(c)
+	if err != nil {
+		return nil, err
+	}
+	ours, theirs, err := pair()
+	if err != nil {
+		return nil, err
+	}
+	j := &Jail{conn: ours, stderr: &tail{}}
+	j.program = exec.Command(program)
+	j.program.Stdin = bytes.NewReader(input)
+	j.program.Stderr = j.stderr
+	j.program.ExtraFiles = []*os.File{theirs}
+	j.program.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+	err = j.program.Start()
+	theirs.Close()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), ours.Close())
+	}
+	if err := j.awaitStarted(ctx); err != nil {
+		return nil, j.fail(err)
+	}
+	return j, nil
+}
+
+func (j *Jail) awaitStarted(ctx context.Context) error {
+	m, files, err := receive(j.conn, deadline(ctx, startTimeout))
+	switch {
+	case err != nil:
+		return err
+	case m.Error != "":
+		closeAll(files)
+		return errors.New(m.Error)
+	case m.Started == 0 || len(files) != maxFiles:
+		closeAll(files)
+		return fmt.Errorf("jailspawn said neither started nor failed (%d descriptors)", len(files))
+	}
+	j.PID = m.Started
+	j.PidFD, j.UserNS, j.PIDNS, j.NetNS = files[0], files[1], files[2], files[3]
+	return nil
+}
+
+// Go lets the first process go with stage 0's message and returns once it runs
+// its own program. It closes nothing but the conversation: the descriptors
+// stay the caller's.
+func (j *Jail) Go(ctx context.Context, stage0 json.RawMessage) error {
+	if err := send(j.conn, message{Go: stage0}); err != nil {
+		return j.fail(fmt.Errorf("say go: %w", err))
+	}
+	m, _, err := receive(j.conn, deadline(ctx, goTimeout))
+	switch {
+	case err != nil:
+		return j.fail(err)
+	case m.Error != "":
+		return j.fail(errors.New(m.Error))
+	case !m.Running:
+		return j.fail(errors.New("jailspawn said neither running nor failed"))
+	}
+	j.conn.Close()
+	if err := j.program.Wait(); err != nil {
+		return fmt.Errorf("jailspawn: %w%s", err, j.stderr)
+	}
+	return nil
+}
+
+// Abort gives the jail up: both processes end by the closed socket.
+func (j *Jail) Abort() error {
+	j.conn.Close()
+	return j.program.Wait()
+}
+
+// fail ends jailspawn and says what it said last.
+func (j *Jail) fail(err error) error {
+	j.conn.Close()
+	kill := time.AfterFunc(2*time.Second, func() { j.program.Process.Kill() })
+	defer kill.Stop()
+	j.program.Wait()
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("jailspawn ended early (%s)", j.program.ProcessState)
+	}
+	return fmt.Errorf("%w%s", err, j.stderr)
+}
+
+func deadline(ctx context.Context, most time.Duration) time.Time {
+	t := time.Now().Add(most)
+	if d, ok := ctx.Deadline(); ok && d.Before(t) {
+		return d
+	}
+	return t
+}
+
+// tail keeps the first bytes written to it, for an error message.
+type tail struct{ buf bytes.Buffer }
+
+const maxTail = 2048
+
+func (t *tail) Write(p []byte) (int, error) {
+	if room := maxTail - t.buf.Len(); room > 0 {
+		t.buf.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// String is empty, or the kept bytes on a line with a separator before them.
+func (t *tail) String() string {
+	s := strings.TrimSpace(t.buf.String())
+	if s == "" {
+		return ""
+	}
+	return " [" + strings.ReplaceAll(s, "\n", "; ") + "]"
+}
