@@ -33,12 +33,12 @@ func (c *Client) Tell(ctx context.Context, command string, body []byte) error {
 	return err
 }
 
-// parsed asks for command and parses the reply. An empty one is a no, and
-// parses to T's zero value.
+// parsed asks for command and parses the reply. Whether an empty one means
+// anything is for its parser to say.
 func parsed[T any](ctx context.Context, c *Client, command string, parse func([]byte) (T, error)) (T, error) {
 	var none T
 	reply, err := c.Ask(ctx, command)
-	if err != nil || len(reply) == 0 {
+	if err != nil {
 		return none, err
 	}
 	value, err := parse(reply)

@@ -65,16 +65,19 @@ func (c *Client) hosts(servers []Server) [][]endpoint {
 // it was one.
 func (x exchange) run(ctx context.Context, servers []Server) (*redirect, error) {
 	hosts := x.c.hosts(servers)
+	var nobody error // what the last round that met nobody said
 	for round := 0; ; round++ {
 		target, err := x.anyHost(ctx, hosts)
+		if nobody != nil && isDial(err) && ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), nobody)
+		}
 		pause, again := x.c.pause(err)
 		if !again {
 			return target, err
 		}
+		nobody = err
 		x.c.logPause(ctx, round, pause, err)
-		if !sleep(ctx, pause) {
-			return nil, fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		}
+		sleep(ctx, pause)
 	}
 }
 

@@ -39,7 +39,7 @@ func (c *Client) logPause(ctx context.Context, round int, pause time.Duration, e
 	c.log.Log(ctx, level, "nobody answers, trying again", "after", pause, "err", err)
 }
 
-// sleep waits for d; false means that ctx ended first.
+// sleep waits for d; false means that ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -64,11 +64,12 @@ func New(cfg Config) *Dialer {
 // Handshake authenticates raw, a connection to addr on which the tag has been
 // sent; it has the form of client.Options.Handshake.
 func (d *Dialer) Handshake(ctx context.Context, raw net.Conn, to client.Server, addr netip.Addr) (net.Conn, error) {
-	conn := tls.Client(raw, d.config(ctx, to, addr))
-	if err := conn.HandshakeContext(ctx); err != nil {
+	below := &watched{Conn: raw}
+	above := tls.Client(below, d.config(ctx, to, addr))
+	if err := above.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("TLS handshake: %w", err)
 	}
-	return conn, nil
+	return &conn{above, below}, nil
 }
 
 // config is for one connection: what the certificate is held against differs.
