@@ -1,0 +1,294 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/plan"
+)
+
+// HostControl is the step that makes the host's control network: the control
+// namespace with its filters, the bridge, the uplink, the host's route.
+type HostControl struct{ Control Control }
+
+func (s HostControl) String() string { return "make control network " + s.Control.String() }
+
+// Undo is the removal, which leaves the network if jails are still on it.
+func (s HostControl) Undo() ([]plan.Undo, error) {
+	return oneUndo(KindHostControl, hostControlUndo{RunDir: s.Control.RunDir, Uplink: s.Control.Uplink})
+}
+
+// Do is [EnsureControl].
+func (s HostControl) Do(ctx context.Context, _ *plan.State) error {
+	return EnsureControl(ctx, s.Control)
+}
+
+type hostControlUndo struct {
+	RunDir string `json:"run_dir"`
+	Uplink string `json:"uplink"`
+}
+
+// InUseError says that jails are still on the network.
+type InUseError struct{ Ports []string }
+
+func (e *InUseError) Error() string {
+	return "control network is in use by " + strings.Join(e.Ports, " ")
+}
+
+// EnsureControl makes the control network, or what is missing of it, and makes
+// the host's listed ports what c says. Running jails don't notice. It begins
+// with [Control.Check] and changes nothing if that fails.
+func EnsureControl(ctx context.Context, c Control) error {
+	if err := c.Check(ctx); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, c.RunDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ns, _, err := ensurePin(c.RunDir, controlPin)
+	if err != nil {
+		return fmt.Errorf("make control namespace: %w", err)
+	}
+	defer ns.Close()
+	err = inNamespace(ns, func() error {
+		// Settings, then filters, then links: there is no moment at which a
+		// frame finds a link without them (T23).
+		if err := writeSysctls(controlSysctls()); err != nil {
+			return err
+		}
+		if err := apply(controlTables(c)...); err != nil {
+			return err
+		}
+		return setHostPorts(c.HostPorts)
+	})
+	if err != nil {
+		return fmt.Errorf("set up control namespace: %w", err)
+	}
+	if err := withRoutes(ns, func(h *netlink.Handle) error { return ensureControlBridge(h, c) }); err != nil {
+		return fmt.Errorf("set up control bridge: %w", err)
+	}
+	if err := ensureUplink(ctx, c, ns); err != nil {
+		return fmt.Errorf("set up control uplink: %w", err)
+	}
+	return nil
+}
+
+func controlSysctls() []sysctl {
+	return append(quietSysctls(),
+		sysctl{"ipv4/ip_forward", "1", false},
+		// ip_forward turns redirects' defaults over: write them after it.
+		sysctl{"ipv4/conf/all/accept_redirects", "0", false},
+		sysctl{"ipv4/conf/default/accept_redirects", "0", false},
+		sysctl{"ipv4/conf/all/rp_filter", "1", false},
+		sysctl{"ipv4/conf/default/rp_filter", "1", false},
+		sysctl{"ipv4/conf/all/arp_ignore", "1", false},
+		sysctl{"ipv4/conf/all/log_martians", "0", false},
+		sysctl{"ipv4/conf/default/log_martians", "0", false},
+		// An idle connection's entry lives five days by default and counts
+		// against the jail's share.
+		sysctl{"netfilter/nf_conntrack_tcp_timeout_established", "7200", true},
+	)
+}
+
+func ensureControlBridge(h *netlink.Handle, c Control) error {
+	br, err := ensureBridge(h, controlBridge, ControlMAC(c.Gateway), "control network")
+	if err != nil {
+		return err
+	}
+	if err := keepOnlyAddress(h, br, c.Gateway); err != nil {
+		return err
+	}
+	return addRoute(h, &netlink.Route{
+		LinkIndex: br.Attrs().Index, Dst: prefixNet(c.Jails), Scope: netlink.SCOPE_LINK, Src: c.Gateway.AsSlice(),
+	})
+}
+
+// ensureUplink joins the host's namespace, which is the caller's, with the
+// control namespace.
+func ensureUplink(ctx context.Context, c Control, ns *os.File) error {
+	h, err := newRouteHandle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := linkByName(h, c.Uplink)
+	if err != nil {
+		return err
+	}
+	if link != nil && !isUplink(link, c) {
+		return fmt.Errorf("device %s exists and is not ours (setting: control uplink)", c.Uplink)
+	}
+	if link == nil || !hasLink(ns, controlUplink) {
+		if link, err = makeUplink(ctx, h, c, ns); err != nil {
+			return err
+		}
+	}
+	err = withRoutes(ns, func(h *netlink.Handle) error { return setUpRouterEnd(h, c) })
+	if err != nil {
+		return err
+	}
+	return setUpHostEnd(h, c, link)
+}
+
+const uplinkAlias = "emulab jails: control uplink"
+
+func isUplink(l netlink.Link, c Control) bool {
+	mac := uplinkHostMAC(c)
+	return l.Type() == "veth" && (slices.Equal(l.Attrs().HardwareAddr, mac[:]) || l.Attrs().Alias == uplinkAlias)
+}
+
+func hasLink(ns *os.File, name string) bool {
+	found := false
+	err := withRoutes(ns, func(h *netlink.Handle) error {
+		l, err := linkByName(h, name)
+		found = l != nil
+		return err
+	})
+	return err == nil && found
+}
+
+func makeUplink(ctx context.Context, h *netlink.Handle, c Control, ns *os.File) (netlink.Link, error) {
+	// Half of an uplink, or one to a namespace that is lost, is made anew.
+	if err := deleteLink(ctx, h, c.Uplink); err != nil {
+		return nil, err
+	}
+	err := withRoutes(ns, func(h *netlink.Handle) error { return deleteLink(ctx, h, controlUplink) })
+	if err != nil {
+		return nil, err
+	}
+	return addPair(ctx, h, pair{
+		name: c.Uplink, mac: uplinkHostMAC(c), peer: controlUplink, peerMAC: uplinkRouterMAC(c),
+		peerNS: ns, alias: uplinkAlias,
+	})
+}
+
+func setUpRouterEnd(h *netlink.Handle, c Control) error {
+	up, err := h.LinkByName(controlUplink)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", controlUplink, err)
+	}
+	if err := h.LinkSetUp(up); err != nil {
+		return fmt.Errorf("bring up %s: %w", controlUplink, err)
+	}
+	if err := addNeighbour(h, up, c.Host, uplinkHostMAC(c)); err != nil {
+		return err
+	}
+	return addRoute(h, &netlink.Route{
+		LinkIndex: up.Attrs().Index, Dst: hostNet(c.Host), Scope: netlink.SCOPE_LINK, Src: c.Gateway.AsSlice(),
+	})
+}
+
+// setUpHostEnd gives the host its control address and one route. The device
+// speaks IPv4 with one neighbour only, so no jail can make it learn anything.
+func setUpHostEnd(h *netlink.Handle, c Control, link netlink.Link) error {
+	err := writeSysctls([]sysctl{
+		{"ipv6/conf/" + c.Uplink + "/disable_ipv6", "1", true},
+		{"ipv6/conf/" + c.Uplink + "/accept_ra", "0", true},
+		{"ipv4/conf/" + c.Uplink + "/accept_redirects", "0", false},
+		{"ipv4/conf/" + c.Uplink + "/send_redirects", "0", false},
+	})
+	if err != nil {
+		return err
+	}
+	if err := keepOnlyAddress(h, link, c.Host); err != nil {
+		return err
+	}
+	if err := h.LinkSetUp(link); err != nil {
+		return fmt.Errorf("bring up %s: %w", c.Uplink, err)
+	}
+	if err := addNeighbour(h, link, c.Gateway, uplinkRouterMAC(c)); err != nil {
+		return err
+	}
+	index, src := link.Attrs().Index, net.IP(c.Host.AsSlice())
+	err = addRoute(h, &netlink.Route{LinkIndex: index, Dst: hostNet(c.Gateway), Scope: netlink.SCOPE_LINK, Src: src})
+	if err != nil {
+		return err
+	}
+	return addRoute(h, &netlink.Route{
+		LinkIndex: index, Dst: prefixNet(c.Jails), Gw: c.Gateway.AsSlice(), Src: src, Flags: int(netlink.FLAG_ONLINK),
+	})
+}
+
+// keepOnlyAddress gives the device the address and takes any other, with the
+// routes that came with it: of a prefix that was set before, say.
+func keepOnlyAddress(h *netlink.Handle, link netlink.Link, want netip.Addr) error {
+	name := link.Attrs().Name
+	have, err := h.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("list addresses of %s: %w", name, err)
+	}
+	for _, a := range have {
+		if a.IP.Equal(want.AsSlice()) {
+			continue
+		}
+		if err := h.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			return fmt.Errorf("take address %s from %s: %w", a.IP, name, err)
+		}
+	}
+	return addAddress(h, link, netip.PrefixFrom(want, want.BitLen()))
+}
+
+// RemoveControl removes the control network. With jails on it, it does nothing
+// and says so with an [*InUseError].
+func RemoveControl(ctx context.Context, c Control) error {
+	return removeControl(ctx, hostControlUndo{RunDir: c.RunDir, Uplink: c.Uplink})
+}
+
+func removeControl(ctx context.Context, u hostControlUndo) error {
+	unlock, err := lock(ctx, u.RunDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ns, err := openPin(u.RunDir, controlPin)
+	if errors.Is(err, fs.ErrNotExist) {
+		return removePin(u.RunDir, controlPin)
+	}
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	err = withRoutes(ns, func(h *netlink.Handle) error {
+		names, err := ports(h, controlUplink)
+		if err == nil && len(names) > 0 {
+			err = &InUseError{Ports: names}
+		}
+		if err != nil {
+			return err
+		}
+		// The peer, the addresses and the routes on the host's side go with it.
+		return deleteLink(ctx, h, controlUplink)
+	})
+	if err != nil {
+		return err
+	}
+	if err := waitUplinkGone(ctx, u.Uplink); err != nil {
+		return err
+	}
+	return removePin(u.RunDir, controlPin)
+}
+
+func waitUplinkGone(ctx context.Context, uplink string) error {
+	h, err := newRouteHandle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	link, err := linkByName(h, uplink)
+	if err != nil || link == nil || link.Attrs().Alias != uplinkAlias {
+		return err
+	}
+	return deleteLink(ctx, h, uplink)
+}
