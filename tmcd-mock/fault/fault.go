@@ -61,7 +61,7 @@ func kinds() []kind {
 		{Down, "down", "", "as if tmcd were not there: connections reset at once, datagrams dropped"},
 		{WrongCert, "", "", "TLS handshake with a certificate that no CA signed"},
 		{Refuse, "", "", "close without a byte; the command is not run"},
-		{Hang, "timeout", "", "never answer; the command is not run"},
+		{Hang, "timeout", "", "never answer, for <delay> or ten minutes; the command is not run"},
 		{Redirect, "", "to", "answer REDIRECT=<to>; the command is not run"},
 		{Loop, "", "", "answer with a redirect to the same server"},
 		{Delay, "latency", "delay", "answer after delay, give or take jitter"},
@@ -95,7 +95,7 @@ type Rule struct {
 	Transport   string        // tcp, udp or tls; empty: all
 	Probability float64       // 0 < p ≤ 1
 	Next        int           // only the next N requests that it meets; 0: all
-	Delay       time.Duration // delay, slow-close, slice
+	Delay       time.Duration // delay, hang, slow-close, slice
 	Jitter      time.Duration // delay: ± at most this
 	Bytes       int           // cut, reset: after so many; garbage: so many; slice: pieces of
 	Rate        int           // drip: bytes a second

@@ -117,6 +117,13 @@ func (s *Set) DownUntil(t time.Time) {
 	s.down = t
 }
 
+// Idle reports whether there is nothing to decide.
+func (s *Set) Idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.rules) == 0 && s.down.IsZero()
+}
+
 // For decides: every rule that meets a and whose chance came up, in order. At most one of a kind.
 func (s *Set) For(a Ask, now time.Time) []Trouble {
 	s.mu.Lock()

@@ -23,11 +23,10 @@ type EventKind string
 
 // The kinds of events.
 const (
-	RequestEvent  EventKind = "request"  // somebody asked; Request is set
-	ReportEvent   EventKind = "report"   // a node's state changed; Text is the state
-	ChangeEvent   EventKind = "change"   // somebody changed the testbed, or the timeline did
-	ReloadEvent   EventKind = "reload"   // the testbed was read again
-	RejectedEvent EventKind = "rejected" // a connection that never became a request; Why is set
+	RequestEvent EventKind = "request" // somebody asked; Request is set
+	ReportEvent  EventKind = "report"  // a node's state changed; Text is the state
+	ChangeEvent  EventKind = "change"  // somebody changed the testbed, or the timeline did
+	ReloadEvent  EventKind = "reload"  // the testbed was read again
 )
 
 // Request is one exchange, without the arguments, which may hold keys.
