@@ -1,0 +1,131 @@
+package agents
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"emujail/jailsetup/event"
+)
+
+// Exit codes of the two commands.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const agentsUsage = `usage: injail agents [-root DIR] [-ready FD]
+
+Runs what acts on events in this jail (traffic generators) until TERM.
+  -root DIR   the jail's root directory (default /)
+  -ready FD   descriptor to write a line to, and close, once ready
+`
+
+// Main is `injail agents`. It returns the exit code.
+func Main(args []string) int {
+	fl := flag.NewFlagSet("injail agents", flag.ContinueOnError)
+	root := fl.String("root", "/", "")
+	readyFD := fl.Int("ready", -1, "")
+	if code, ok := parse(fl, args, agentsUsage); !ok {
+		return code
+	}
+	if fl.NArg() > 0 {
+		fmt.Fprint(os.Stderr, agentsUsage)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer stop()
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if err := Run(ctx, Below(*root), log, func() { tellReady(*readyFD) }); err != nil {
+		fmt.Fprintf(os.Stderr, "injail agents: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func tellReady(fd int) {
+	if fd < 0 {
+		return
+	}
+	f := os.NewFile(uintptr(fd), "ready")
+	if f == nil {
+		return
+	}
+	_, _ = f.WriteString("ready\n") // whoever waits sees the end anyway
+	f.Close()
+}
+
+const eventUsage = `usage: injail event [-root DIR] OBJECT ACTION [KEY=VALUE ...]
+       injail event [-root DIR] -status
+
+Tells an agent of this jail to do something, as root of the jail:
+  injail event cbr0 START RATE=1000 PACKETSIZE=500
+  injail event cbr0 STOP
+Actions of a traffic generator: START, STOP, MODIFY, RESET; arguments
+PACKETSIZE (bytes), RATE (kbit/s), INTERVAL (seconds), IPTOS.
+  -root DIR   the jail's root directory (default /)
+  -status     print what the agents do
+`
+
+// EventMain is `injail event`. It returns the exit code.
+func EventMain(args []string) int {
+	fl := flag.NewFlagSet("injail event", flag.ContinueOnError)
+	root := fl.String("root", "/", "")
+	status := fl.Bool("status", false, "")
+	if code, ok := parse(fl, args, eventUsage); !ok {
+		return code
+	}
+	if *status != (fl.NArg() == 0) || fl.NArg() == 1 {
+		fmt.Fprint(os.Stderr, eventUsage)
+		return exitUsage
+	}
+	ctx, stop := context.WithTimeout(context.Background(), controlTimeout)
+	defer stop()
+	socket := Below(*root).Socket
+	var err error
+	if *status {
+		err = showStatus(ctx, socket)
+	} else {
+		err = Send(ctx, socket, event.Event{
+			Object: fl.Arg(0), Type: event.TrafGen, Action: strings.ToUpper(fl.Arg(1)),
+			Args: strings.Join(fl.Args()[2:], " "), Time: time.Now(),
+		})
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "injail event: %v\n", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func showStatus(ctx context.Context, socket string) error {
+	all, err := Query(ctx, socket)
+	if err != nil {
+		return err
+	}
+	printStatus(os.Stdout, all)
+	return nil
+}
+
+// parse reads options; when it says false the command ends with the code.
+func parse(fl *flag.FlagSet, args []string, usage string) (code int, ok bool) {
+	fl.SetOutput(io.Discard)
+	err := fl.Parse(args)
+	switch {
+	case err == nil:
+		return exitOK, true
+	case err == flag.ErrHelp:
+		fmt.Print(usage)
+		return exitOK, false
+	}
+	fmt.Fprintf(os.Stderr, "%v\n%s", err, usage)
+	return exitUsage, false
+}

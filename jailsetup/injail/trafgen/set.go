@@ -1,0 +1,222 @@
+// Package trafgen sends and receives constant streams of packets, as Emulab's
+// traffic generators do: many in one process, each a record of `tmcc trafgens`,
+// steered by events.
+//
+//	set, err := trafgen.New(records, trafgen.Options{LogDir: "/local/logs"})
+//	go set.Run(ctx)                                   // sinks listen, sources wait
+//	err = set.Deliver(event.Event{Object: "cbr0", Action: "START", Args: "RATE=1000 PACKETSIZE=500"})
+//
+// A flow is idle, waiting or sending. START, STOP, MODIFY and RESET act on the
+// flow that the event names; their arguments (Params) hold all or not at all.
+// Sources connect when they are first needed and again when the connection
+// breaks, so either end may come first and be rebooted. Packets are due at
+// absolute times: the bytes over some seconds are right, whatever a single
+// sleep did. An event is obeyed within 100 ms, also when the link is blocked.
+//
+// Each second in which something happened becomes a line of JSON in
+// LogDir/NAME.json (type Line): sent, received, lost, reordered, jitter, in this
+// second and in all. What was lost is known from sequence numbers in the
+// packets (packet.go); streams of other programs are counted only.
+//
+// The package obeys whoever calls Deliver: keys and experiments are checked
+// before, by event.Guard. See docs/spec/jail.md §6.
+package trafgen
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"emujail/jailsetup/event"
+	"emujail/protocol"
+)
+
+// Options say where a Set logs. The zero value logs nowhere.
+type Options struct {
+	LogDir string        // for NAME.json; empty: no such logs
+	Logger *slog.Logger  // for trouble; nil: none
+	Period time.Duration // between lines; 0: a second
+}
+
+// Set is the traffic generators of one node.
+type Set struct {
+	opt   Options
+	flows []*flow
+}
+
+// Status is what a flow is doing now.
+type Status struct {
+	Name, Role, Proto string
+	State             State
+	Total             Numbers
+}
+
+// Errors of Deliver that aren't about arguments.
+var (
+	ErrObject  = errors.New("no such traffic generator here")
+	ErrStopped = errors.New("the traffic generators have stopped")
+)
+
+// New makes the flows of the records whose generator is TG. A record that
+// can't be one is in the error, and the others still work.
+func New(recs []protocol.TrafGen, o Options) (*Set, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Period == 0 {
+		o.Period = time.Second
+	}
+	s := &Set{opt: o}
+	var errs []error
+	for _, r := range recs {
+		if r.Generator != "" && r.Generator != "TG" {
+			continue
+		}
+		if err := check(r); err != nil {
+			errs = append(errs, fmt.Errorf("traffic generator %q: %w", r.Name, err))
+			continue
+		}
+		f := newFlow(r, o.Logger)
+		f.rep = reporter{name: r.Name, role: r.Role}
+		if o.LogDir != "" {
+			f.rep.path = filepath.Join(o.LogDir, r.Name+".json")
+		}
+		s.flows = append(s.flows, f)
+	}
+	return s, errors.Join(errs...)
+}
+
+// check holds a record against what jail.md §6.1 allows.
+func check(r protocol.TrafGen) error {
+	bad := func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.')
+	}
+	switch {
+	case r.Name == "" || strings.ContainsFunc(r.Name, bad) || strings.HasPrefix(r.Name, "."):
+		return errors.New("name: want [-A-Za-z0-9_.]")
+	case r.Proto != "udp" && r.Proto != "tcp":
+		return fmt.Errorf("protocol %q: want udp or tcp", r.Proto)
+	case r.Role != "source" && r.Role != "sink":
+		return fmt.Errorf("role %q: want source or sink", r.Role)
+	}
+	return nil
+}
+
+// Len returns the number of flows.
+func (s *Set) Len() int { return len(s.flows) }
+
+// Run works until ctx ends and all flows are torn down.
+func (s *Set) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, f := range s.flows {
+		wg.Go(func() { f.run(ctx) })
+	}
+	s.report(ctx)
+	wg.Wait()
+	s.write(time.Now())
+	for _, f := range s.flows {
+		if err := f.rep.close(); err != nil {
+			f.log.Warn("trafgen: " + err.Error())
+		}
+	}
+}
+
+// report writes all flows' lines each period.
+func (s *Set) report(ctx context.Context) {
+	begin := time.Now()
+	for _, f := range s.flows {
+		f.rep.at = begin
+	}
+	tick := time.NewTicker(s.opt.Period)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			s.write(now)
+		}
+	}
+}
+
+func (s *Set) write(now time.Time) {
+	for _, f := range s.flows {
+		if err := f.rep.report(now, f.getState(), f.meter.read()); err != nil {
+			f.log.Warn("trafgen: "+err.Error(), "log", f.rep.path)
+		}
+	}
+}
+
+// Deliver hands an event to the flow it names, and returns what came of it.
+// The start of time (type TIME, action START) goes to all: they set up.
+func (s *Set) Deliver(ctx context.Context, e event.Event) error {
+	if e.Type == event.Time {
+		return s.startOfTime(ctx, e)
+	}
+	for _, f := range s.flows {
+		if f.rec.Name == e.Object {
+			return f.deliver(ctx, e)
+		}
+	}
+	return fmt.Errorf("%s: %w", e.Object, ErrObject)
+}
+
+func (s *Set) startOfTime(ctx context.Context, e event.Event) error {
+	if e.Action != "START" {
+		return nil
+	}
+	var errs []error
+	for _, f := range s.flows {
+		e.Object = f.rec.Name
+		errs = append(errs, f.deliver(ctx, e))
+	}
+	return errors.Join(errs...)
+}
+
+// deliver waits for the flow's answer, at most as long as ctx lasts.
+func (f *flow) deliver(ctx context.Context, e event.Event) error {
+	c := command{e, make(chan error, 1)}
+	select {
+	case f.cmds <- c:
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", e.Object, ErrStopped)
+	}
+	select {
+	case err := <-c.answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", e.Object, ErrStopped)
+	}
+}
+
+// Status returns what each flow does, sorted by name.
+func (s *Set) Status() []Status {
+	var all []Status
+	for _, f := range s.flows {
+		all = append(all, Status{f.rec.Name, f.rec.Role, f.rec.Proto, f.getState(), numbers(f.meter.read())})
+	}
+	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
+	return all
+}
+
+// Bound returns when all sinks listen, or an error that names one that doesn't
+// when ctx ends.
+func (s *Set) Bound(ctx context.Context) error {
+	for _, f := range s.flows {
+		if f.isSource() {
+			continue
+		}
+		select {
+		case <-f.bound:
+		case <-ctx.Done():
+			return fmt.Errorf("sink %s doesn't listen yet", f.rec.Name)
+		}
+	}
+	return nil
+}

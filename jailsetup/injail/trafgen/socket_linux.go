@@ -1,0 +1,62 @@
+package trafgen
+
+import (
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// oNoFollow keeps an open from following a link in the last component.
+const oNoFollow = unix.O_NOFOLLOW
+
+// reuse lets an address be bound again while an old connection lingers.
+func reuse(_, _ string, c syscall.RawConn) error {
+	var err error
+	ctl := c.Control(func(fd uintptr) {
+		err = os.NewSyscallError("setsockopt", unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1))
+	})
+	return errors.Join(ctl, err)
+}
+
+// setTOS applies an IP TOS value to an open socket; -1 changes nothing.
+func setTOS(c syscall.Conn, tos int) error {
+	if tos < 0 || c == nil {
+		return nil
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var err4, err6 error
+	ctl := raw.Control(func(fd uintptr) {
+		err4 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_TOS, tos)
+		err6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_TCLASS, tos)
+	})
+	if ctl != nil {
+		return ctl
+	}
+	if err4 != nil && err6 != nil { // a socket has one family: one of them must do
+		return os.NewSyscallError("setsockopt IP_TOS", err4)
+	}
+	return nil
+}
+
+// nap sleeps precisely for a short time. The runtime's timers wake an idle
+// process at whole milliseconds only (epoll_wait counts in them), which would
+// bundle packets of a fast flow.
+func nap(d time.Duration) {
+	ts := unix.NsecToTimespec(int64(d))
+	_ = unix.ClockNanosleep(unix.CLOCK_MONOTONIC, 0, &ts, nil) // a signal ends it early: no harm
+}
+
+// abort closes a TCP connection by reset, so that the addresses are free at once.
+func abort(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // closing follows whatever it says
+	}
+	c.Close()
+}
