@@ -277,8 +277,7 @@ func TestLimitPerSource(t *testing.T) {
 		c := dial(t, s, "127.0.0.2")
 		write(t, c, "VERSION=40 bootlog x")
 	}
-	c := dial(t, s, "127.0.0.2")
-	if b, err := io.ReadAll(c); len(b) > 0 || !isReset(err) {
+	if b, err := visit(s, "127.0.0.2", "VERSION=40 nodeid "); len(b) > 0 || !isReset(err) {
 		t.Errorf("the fourth connection of an address: %q, %v; want a reset", b, err)
 	}
 	if got := ask(t, s, "VERSION=40 nodeid "); got != "127.0.0.1 tcp\n" {
@@ -343,7 +342,7 @@ func TestT38FaultsTCP(t *testing.T) {
 		t.Run(row.rule, func(t *testing.T) {
 			s := start(t, func(o *Options) { o.Faults = rules(t, row.rule) })
 			begun := time.Now()
-			got, err := visit(s, "VERSION=40 nodeid ")
+			got, err := visit(s, "127.0.0.1", "VERSION=40 nodeid ")
 			if row.reset != isReset(err) || !row.reset && err != nil {
 				t.Errorf("the answer ends with %v; a reset is wanted: %v", err, row.reset)
 			}
@@ -362,8 +361,9 @@ func TestT38FaultsTCP(t *testing.T) {
 }
 
 // visit is ask for a server that may be down: the reset can come as early as in connect.
-func visit(s *Server, request string) ([]byte, error) {
-	c, err := net.Dial("tcp", s.Addrs()[0].String())
+func visit(s *Server, from, request string) ([]byte, error) {
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
+	c, err := d.Dial("tcp", s.Addrs()[0].String())
 	if err != nil {
 		return nil, err
 	}
