@@ -41,6 +41,13 @@ func (h *HostName) fields(c *codec) {
 		h.appendAliases(c)
 	}
 	c.extra(&h.Extra)
+	h.check(c)
+}
+
+func (h *HostName) check(c *codec) {
+	if c.parsing && h.Name == "" {
+		c.fail(errors.New("NAME= is empty"))
+	}
 }
 
 // appendAliases puts a single space where the bare name would stand.
@@ -76,22 +83,24 @@ func (h *HostName) linkFields(c *codec) {
 		h.join(c, node, link, alias)
 	}
 	c.extra(&h.Extra)
+	h.check(c)
 }
 
 // split takes <node>-<port> apart.
 func (h *HostName) split() (node, link string) {
-	if len(h.Aliases) == 0 {
-		return h.Name, "0"
+	first := h.Name
+	if len(h.Aliases) > 0 {
+		first = h.Aliases[0]
 	}
-	i := strings.LastIndexByte(h.Aliases[0], '-')
-	if i < 0 {
-		return h.Aliases[0], "0"
+	i := strings.LastIndexByte(first, '-')
+	if i <= 0 || i == len(first)-1 || len(h.Aliases) == 0 {
+		return first, "0"
 	}
-	return h.Aliases[0][:i], h.Aliases[0][i+1:]
+	return first[:i], first[i+1:]
 }
 
 func (h *HostName) join(c *codec, node, link, alias string) {
-	if node == "" || link == "" || strings.ContainsAny(node+link, " \t\v\f\r-") && strings.ContainsAny(link, "-") {
+	if strings.ContainsAny(node, blanks) || link == "" || strings.ContainsAny(link, blanks+"-") {
 		c.fail(errors.New("NAME= or LINK= is no name"))
 		return
 	}

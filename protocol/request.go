@@ -24,8 +24,9 @@ const (
 	MaxUDPReply   = 8192  // bytes; a longer reply is cut
 
 	MaxNodeID = 30 // characters of VNODEID= and PROXYFOR= that tmcd reads
-	minKey    = 16 // hex digits of PRIVKEY=
-	maxKey    = 128
+
+	minKey = 16 // hex digits of PRIVKEY=
+	maxKey = 128
 )
 
 // Why a request gets no answer, before anyone asked who sends it. tmcd itself
@@ -39,6 +40,9 @@ var (
 	ErrIDKey          = errors.New("external key is not alphanumeric")
 	ErrUnknownCommand = errors.New("unknown command")
 )
+
+// blanks are what the original's scanning takes for space.
+const blanks = " \t\n\v\f\r"
 
 // Request is one request to tmcd: tags, a command, and what follows it.
 type Request struct {
@@ -190,7 +194,7 @@ func isTagPrefix(token []byte) bool {
 // as 1, which tmcd answers alike, since 0 means no tag here. Without a digit
 // the token is no tag but the command's word.
 func (r *Request) readVersion(value []byte) bool {
-	value = bytes.TrimLeft(value, "\t\n\v\f\r")
+	value = bytes.TrimLeft(value, blanks)
 	negative := false
 	if len(value) > 0 && (value[0] == '-' || value[0] == '+') {
 		negative = value[0] == '-'
@@ -215,7 +219,6 @@ func (r *Request) readVersion(value []byte) bool {
 
 // cutSpace is what %s reads: blanks before are skipped, blanks after end it.
 func cutSpace(value []byte) []byte {
-	const blanks = "\t\n\v\f\r"
 	value = bytes.TrimLeft(value, blanks)
 	if i := bytes.IndexAny(value, blanks); i >= 0 {
 		value = value[:i]
