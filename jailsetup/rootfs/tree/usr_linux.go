@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +32,8 @@ func (b *builder) mountUsr() error {
 		return err
 	}
 	for _, path := range b.UsrMasks {
-		if err := b.mask("usr/" + path); err != nil {
+		// What a package's upgrade has removed since the list was made needs no mask.
+		if err := b.mask("usr/" + path); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fmt.Errorf("mask what others can't read: %w", err)
 		}
 	}

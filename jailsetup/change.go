@@ -1,0 +1,106 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/supervise"
+)
+
+func newBootCommand(s *settings) *cobra.Command {
+	return newChangeCommand(s, change{
+		verb: supervise.VerbBoot, start: true,
+		short: "build and start a vnode's jail",
+		long: `boot reports BOOTING to tmcd, asks it what the vnode should be, builds what is
+missing and starts the jail's init. A disk from before is kept. It returns when
+the init runs; the jail configures itself and reports ISUP.
+
+What fails is undone, and tmcd is told TBFAILED.`,
+	})
+}
+
+func newHaltCommand(s *settings) *cobra.Command {
+	return newChangeCommand(s, change{
+		verb:  supervise.VerbHalt,
+		short: "end a vnode's jail, keep its disk",
+		long: `halt reports SHUTDOWN, lets the jail's init end its processes within the grace
+(site file: grace), and takes away everything but the disk.`,
+	})
+}
+
+func newRebootCommand(s *settings) *cobra.Command {
+	return newChangeCommand(s, change{
+		verb: supervise.VerbReboot, start: true,
+		short: "halt a vnode's jail and boot it again",
+		long:  `reboot is halt, then boot: the disk is kept and all configuration is asked anew.`,
+	})
+}
+
+func newKillCommand(s *settings) *cobra.Command {
+	return newChangeCommand(s, change{
+		verb:  supervise.VerbKill,
+		short: "end a vnode's jail and remove everything of it",
+		long: `kill is halt, then the removal of the disk. Nothing of the vnode is left on this
+host. A vnode that isn't there is success.`,
+	})
+}
+
+// change describes a verb that changes one vnode.
+type change struct {
+	verb        supervise.Verb
+	start       bool // start the supervisor if there is none
+	short, long string
+}
+
+func newChangeCommand(s *settings, c change) *cobra.Command {
+	var opts struct{ dryRun, verbose bool }
+	cmd := &cobra.Command{
+		Use:   string(c.verb) + " VNODE",
+		Short: c.short,
+		Long:  c.long,
+		Args:  exactly(1, "one VNODE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := s.site()
+			if err != nil {
+				return err
+			}
+			conn, err := connect(cmd.Context(), site, s.sitePath, c.start || opts.dryRun)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			req := supervise.Request{Verb: c.verb, VNode: args[0], DryRun: opts.dryRun}
+			err = supervise.Call(conn, req, func(r supervise.Reply) {
+				printLine(cmd.OutOrStdout(), r, opts.verbose || opts.dryRun)
+			})
+			if err != nil {
+				return fmt.Errorf("cannot %s %s: %w", c.verb, args[0], err)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&opts.dryRun, "dry-run", "n", false, "print what would be done and do nothing")
+	cmd.Flags().BoolVarP(&opts.verbose, "verbose", "v", false, "print each step with the time it took")
+	return cmd
+}
+
+func printLine(w io.Writer, r supervise.Reply, wanted bool) {
+	if wanted && r.Line != "" {
+		fmt.Fprintln(w, r.Line)
+	}
+}
+
+// connect reaches the supervisor, and starts it first if need be and wanted.
+func connect(ctx context.Context, site jail.Site, sitePath string, start bool) (net.Conn, error) {
+	conn, err := supervise.Dial(ctx, site)
+	if !start || !errors.Is(err, supervise.ErrNotServed) {
+		return conn, err
+	}
+	return supervise.Spawn(ctx, site, sitePath)
+}

@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/injail/console"
+	"emujail/jailsetup/supervise"
+)
+
+func newEnterCommand(s *settings) *cobra.Command {
+	var opts struct {
+		user  string
+		noTTY bool
+	}
+	cmd := &cobra.Command{
+		Use:   "enter VNODE [COMMAND [ARG…]]",
+		Short: "run a command, or a shell, in a vnode's jail",
+		Long: `enter asks the jail's init to start a command, or the user's login shell, and
+passes bytes between it and this terminal. Nothing of the host enters the jail.
+The exit code is the command's; 128 and more, a signal's.`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usageError{errors.New("enter: want a VNODE (jailsetup enter --help)")}
+			}
+			site, err := s.site()
+			if err != nil {
+				return err
+			}
+			conn, err := supervise.Dial(cmd.Context(), site)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			start := startOf(args[1:], opts.user, !opts.noTTY && isTerminal(os.Stdin) && isTerminal(os.Stdout))
+			req := supervise.Request{Verb: supervise.VerbEnter, VNode: args[0], Start: &start}
+			if err := supervise.Call(conn, req, func(supervise.Reply) {}); err != nil {
+				return fmt.Errorf("cannot enter %s: %w", args[0], err)
+			}
+			code, err := attach(cmd.Context(), conn, start.TTY)
+			if err != nil {
+				return fmt.Errorf("enter %s: %w", args[0], err)
+			}
+			if code != 0 {
+				return exitError{code}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().SetInterspersed(false)
+	cmd.Flags().StringVarP(&opts.user, "user", "u", "root", "as which of the jail's users")
+	cmd.Flags().BoolVarP(&opts.noTTY, "no-tty", "T", false, "no terminal inside, even if this is one")
+	return cmd
+}
+
+func startOf(argv []string, user string, tty bool) console.Start {
+	start := console.Start{Argv: argv, User: user, TTY: tty, Term: os.Getenv("TERM")}
+	if tty {
+		start.Rows, start.Cols = windowSize()
+	}
+	return start
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}
+
+func windowSize() (rows, cols uint16) {
+	w, err := unix.IoctlGetWinsize(int(os.Stdout.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return 24, 80
+	}
+	return w.Row, w.Col
+}
+
+// attach is the terminal's end of a session; it returns the exit code.
+func attach(ctx context.Context, conn net.Conn, tty bool) (int, error) {
+	out := &frameWriter{conn: conn}
+	if tty {
+		restore, err := makeRaw(os.Stdin)
+		if err != nil {
+			return 0, err
+		}
+		defer restore()
+	}
+	stop := forwardSignals(ctx, out, tty)
+	defer stop()
+	go out.stdin(os.Stdin) // ends with the process: a read of a terminal can't be called off
+	return receive(conn)
+}
+
+// receive copies what comes out of the jail until its last frame.
+func receive(conn net.Conn) (int, error) {
+	for {
+		f, err := console.ReadFrame(conn)
+		if err != nil {
+			return 0, fmt.Errorf("session broke off: %w", err)
+		}
+		switch f.Type {
+		case console.TypeStdout:
+			_, err = os.Stdout.Write(f.Payload)
+		case console.TypeStderr:
+			_, err = os.Stderr.Write(f.Payload)
+		case console.TypeExit:
+			var exit console.Exit
+			if err := json.Unmarshal(f.Payload, &exit); err != nil {
+				return 0, fmt.Errorf("exit status: %w", err)
+			}
+			if exit.Error != "" {
+				return 0, fmt.Errorf("%s", printable(exit.Error))
+			}
+			return exit.Code & 0xff, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// printable shows a jail's words: control characters as \xNN.
+func printable(s string) string {
+	var out []byte
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f {
+			out = fmt.Appendf(out, `\x%02x`, c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return string(out)
+}
+
+// frameWriter sends frames of several goroutines.
+type frameWriter struct {
+	mu   sync.Mutex
+	conn net.Conn
+}
+
+func (w *frameWriter) send(t console.Type, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return console.WriteFrame(w.conn, console.Frame{Type: t, Payload: payload})
+}
+
+func (w *frameWriter) sendJSON(t console.Type, v any) {
+	if data, err := json.Marshal(v); err == nil {
+		_ = w.send(t, data) // a broken session shows at the reader
+	}
+}
+
+func (w *frameWriter) stdin(r io.Reader) {
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 && w.send(console.TypeStdin, buf[:n]) != nil {
+			return
+		}
+		if err != nil {
+			_ = w.send(console.TypeStdinEOF, nil)
+			return
+		}
+	}
+}
+
+// forwardSignals passes the window's size, and without a terminal inside the
+// usual signals, on to the session.
+func forwardSignals(ctx context.Context, w *frameWriter, tty bool) (stop func()) {
+	signals := make(chan os.Signal, 8)
+	wanted := []os.Signal{syscall.SIGWINCH}
+	if !tty {
+		wanted = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT}
+	}
+	signal.Notify(signals, wanted...)
+	ctx, cancel := context.WithCancel(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case s := <-signals:
+				if s == syscall.SIGWINCH {
+					rows, cols := windowSize()
+					w.sendJSON(console.TypeWinch, console.Winch{Rows: rows, Cols: cols})
+				} else if n, ok := s.(syscall.Signal); ok {
+					w.sendJSON(console.TypeSignal, console.Signal{Signal: int(n)})
+				}
+			}
+		}
+	})
+	return func() {
+		signal.Stop(signals)
+		cancel()
+		done.Wait()
+	}
+}
+
+// makeRaw gives every key to the session.
+func makeRaw(f *os.File) (restore func(), err error) {
+	fd := int(f.Fd())
+	old, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, fmt.Errorf("read terminal settings: %w", err)
+	}
+	raw := *old
+	raw.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.ICRNL | unix.IXON
+	raw.Oflag &^= unix.OPOST
+	raw.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	raw.Cflag = raw.Cflag&^(unix.CSIZE|unix.PARENB) | unix.CS8
+	raw.Cc[unix.VMIN], raw.Cc[unix.VTIME] = 1, 0
+	if err := unix.IoctlSetTermios(fd, unix.TCSETS, &raw); err != nil {
+		return nil, fmt.Errorf("set terminal: %w", err)
+	}
+	return func() { _ = unix.IoctlSetTermios(fd, unix.TCSETS, old) }, nil
+}

@@ -1,0 +1,193 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"strings"
+
+	"emujail/protocol"
+	"emujail/tmcc/client"
+	"emujail/tmcc/client/tlsdial"
+)
+
+// ErrFree says that tmcd has released the vnode: nothing is to be built.
+var ErrFree = errors.New("not allocated to an experiment (tmcd says FREE)")
+
+// ErrUnknown says that tmcd answered nothing at all, which it does for a vnode
+// that it doesn't know or that belongs to another host, and for a host it
+// doesn't know.
+var ErrUnknown = errors.New("tmcd says nothing: it knows no such vnode on this host, or not this host")
+
+// Tmcd is how this host asks: as itself, about its vnodes (VNODEID).
+type Tmcd struct {
+	Boss client.Server // with its addresses, for the proxy too
+	TLS  tlsdial.Config
+	opts client.Options
+}
+
+// FindTmcd resolves the site's boss and reads the host's certificate.
+func FindTmcd(ctx context.Context, s Site, log *slog.Logger) (Tmcd, error) {
+	boss, err := client.Finder{Server: s.Boss, Dirs: client.ConfigDirs(), Logger: log}.Find(ctx)
+	if err != nil {
+		return Tmcd{}, fmt.Errorf("find tmcd: %w (set boss in the site file)", err)
+	}
+	t := Tmcd{Boss: boss, opts: client.Options{
+		Network:     client.TCP,
+		Servers:     []client.Server{boss},
+		Timeout:     askTimeout,
+		RefusedWait: -1,
+		Logger:      log,
+	}}
+	if s.Certificates == "" {
+		return t, nil
+	}
+	t.TLS, err = tlsdial.LoadFiles(s.Certificates)
+	if errors.Is(err, fs.ErrNotExist) {
+		return t, fmt.Errorf("%w (certificates: in the site file names the directory of %s and %s)", err, tlsdial.ClientFile, tlsdial.CAFile)
+	}
+	if err != nil {
+		return t, err
+	}
+	t.opts.Network, t.opts.Handshake = client.TLS, tlsdial.New(t.TLS).Handshake
+	return t, nil
+}
+
+func (t Tmcd) as(vnode string) (*client.Client, error) {
+	o := t.opts
+	o.Identity = protocol.Request{Version: protocol.Version, VNodeID: vnode}
+	return client.New(o)
+}
+
+// State reports a state of the vnode.
+func (t Tmcd) State(ctx context.Context, vnode, state string) error {
+	c, err := t.as(vnode)
+	if err != nil {
+		return err
+	}
+	return c.State(ctx, state)
+}
+
+// BootLog sends text as the vnode's boot log.
+func (t Tmcd) BootLog(ctx context.Context, vnode string, text []byte) error {
+	c, err := t.as(vnode)
+	if err != nil {
+		return err
+	}
+	return c.BootLog(ctx, text)
+}
+
+// Wish is what tmcd says that a vnode should be: what is built outside. The
+// rest the jail asks for itself, through the proxy; of this answer nothing
+// enters it (S28).
+type Wish struct {
+	Status     protocol.Status
+	Jail       protocol.JailConfig
+	Interfaces []protocol.Interface
+	Routing    protocol.Routing
+	Hostname   string // <vname>.<eid>.<pid>.<domain>
+	Domain     string
+}
+
+// Wish reports BOOTING and asks: status, and one fullconfig.
+func (t Tmcd) Wish(ctx context.Context, vnode string) (Wish, error) {
+	if err := t.State(ctx, vnode, "BOOTING"); err != nil {
+		return Wish{}, fmt.Errorf("report BOOTING: %w", err)
+	}
+	return t.ask(ctx, vnode)
+}
+
+func (t Tmcd) ask(ctx context.Context, vnode string) (Wish, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	var w Wish
+	c, err := t.as(vnode)
+	if err != nil {
+		return w, err
+	}
+	if w.Status, err = c.Status(ctx); err != nil {
+		return w, fmt.Errorf("ask for status: %w", err)
+	}
+	switch {
+	case w.Status.Free:
+		return w, ErrFree
+	case w.Status.PID == "" || w.Status.EID == "":
+		return w, ErrUnknown
+	}
+	blocks, err := c.FullConfig(ctx)
+	if err != nil {
+		return w, fmt.Errorf("ask for configuration: %w", err)
+	}
+	if err := w.take(blocks); err != nil {
+		return w, err
+	}
+	w.Domain = domain(t.Boss.Name, w.Jail.EventServer)
+	w.Hostname = hostname(w.Status, w.Domain)
+	return w, nil
+}
+
+// take parses the blocks that phase one needs.
+func (w *Wish) take(blocks []protocol.Block) error {
+	for _, b := range blocks {
+		var err error
+		switch b.Command {
+		case "jailconfig":
+			w.Jail, err = protocol.ParseJailConfig(b.Body)
+		case "ifconfig":
+			var all protocol.IfConfig
+			all, err = protocol.ParseIfConfig(b.Body)
+			w.Interfaces = all.Interfaces
+		case "routing":
+			w.Routing, err = protocol.ParseRouting(b.Body)
+		}
+		if err != nil {
+			return fmt.Errorf("tmcd's answer to %s: %w", b.Command, err)
+		}
+	}
+	return nil
+}
+
+// domain is what follows the first label of boss's name, or of the event
+// server's where boss is known by address only.
+func domain(boss, eventServer string) string {
+	for _, name := range [...]string{boss, eventServer} {
+		if _, err := netip.ParseAddr(name); err == nil {
+			continue
+		}
+		if _, rest, ok := strings.Cut(name, "."); ok {
+			return rest
+		}
+	}
+	return "emulab.invalid"
+}
+
+// maxHostname is Linux's limit for a host name.
+const maxHostname = 64
+
+// hostname is the jail's name, or as many of its labels as Linux allows.
+func hostname(s protocol.Status, domain string) string {
+	full := strings.Join([]string{s.NickName, s.EID, s.PID, domain}, ".")
+	if len(full) <= maxHostname {
+		return full
+	}
+	return s.NickName[:min(len(s.NickName), maxHostname)]
+}
+
+// Address is the jail's own control address as text, or empty.
+func (w Wish) Address() string {
+	if !w.Jail.JailIP.IsValid() {
+		return ""
+	}
+	return w.Jail.JailIP.String()
+}
+
+// SSHDPort is where the jail's sshd listens: 22 at an address of its own.
+func (w Wish) SSHDPort() int {
+	if w.Jail.JailIP.IsValid() || w.Jail.SSHDPort == 0 {
+		return 22
+	}
+	return w.Jail.SSHDPort
+}

@@ -1,0 +1,112 @@
+package jail
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"emujail/jailsetup/limit"
+)
+
+// NewHost looks at the host and makes ready what all jails share. Its Tmcd is
+// for the caller to set.
+func NewHost(site Site, hands Hands, log *slog.Logger) (*Host, error) {
+	control, err := site.Network()
+	if err != nil {
+		return nil, err
+	}
+	hierarchies, err := limit.Discover()
+	if err != nil {
+		return nil, err
+	}
+	programs, err := site.installPrograms()
+	if err != nil {
+		return nil, fmt.Errorf("install the programs that jails see: %w", err)
+	}
+	return &Host{
+		Site: site, Network: control, Hierarchies: hierarchies, Hands: hands,
+		Programs: programs, Log: log, reserve: make(chan struct{}, 1),
+	}, nil
+}
+
+// shownPrograms are what a jail sees in /run/emulab/bin.
+var shownPrograms = [...]string{"injail", "tmcc"}
+
+// installPrograms copies the jails' programs to a directory named by their
+// content, where no build replaces them under a running jail.
+func (s Site) installPrograms() (string, error) {
+	h := sha256.New()
+	for _, name := range shownPrograms {
+		f, err := os.Open(filepath.Join(s.Programs, name))
+		if err != nil {
+			return "", fmt.Errorf("%w (programs: in the site file names the directory of %v)", err, shownPrograms)
+		}
+		_, err = io.Copy(h, f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return "", err
+		}
+	}
+	dir := filepath.Join(s.ProgramsDir(), hex.EncodeToString(h.Sum(nil))[:16])
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	temp := dir + ".new"
+	if err := os.RemoveAll(temp); err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(temp, 0o755); err != nil {
+		return "", err
+	}
+	for _, name := range shownPrograms {
+		if err := copyProgram(filepath.Join(s.Programs, name), filepath.Join(temp, name)); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Chmod(temp, 0o755); err != nil {
+		return "", err
+	}
+	return dir, os.Rename(temp, dir)
+}
+
+func copyProgram(from, to string) error {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(to, data, 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(to, 0o755)
+}
+
+// RemoveShared removes what all jails shared, once none is left. What is not
+// known by name stays.
+func (s Site) RemoveShared() error {
+	names, err := s.List()
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		return fmt.Errorf("jails are left: %v", names)
+	}
+	return errors.Join(os.RemoveAll(s.templates()), os.RemoveAll(s.ProgramsDir()))
+}
+
+// Alive tells whether the record's first process runs.
+func (r Record) Alive() bool {
+	pidfd, err := r.pin()
+	if err != nil {
+		return false
+	}
+	pidfd.Close()
+	return true
+}
+
+// Pin opens a pidfd of the record's first process; os.ErrProcessDone says that
+// it has ended.
+func (r Record) Pin() (*os.File, error) { return r.pin() }

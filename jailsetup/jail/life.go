@@ -1,0 +1,319 @@
+package jail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/limit"
+	"emujail/jailsetup/network"
+	"emujail/jailsetup/plan"
+)
+
+// Deadlines of a life (jail.md §7.2).
+const (
+	shutdownReport = 2 * time.Second // for telling tmcd SHUTDOWN or TBFAILED
+	bootlogReport  = 5 * time.Second
+	graceMargin    = 2 * time.Second // beyond the grace that injail gives its processes
+	askTimeout     = 60 * time.Second
+)
+
+// Host is what jails are made with on this host. One at a time may change
+// them; the supervisor sees to it, a vnode at a time.
+type Host struct {
+	Site        Site
+	Network     network.Control
+	Hierarchies limit.Hierarchies
+	Tmcd        Tmcd
+	Hands       Hands
+	Programs    string // directory of the copies that jails see
+	Log         *slog.Logger
+	reserve     chan struct{} // one at a time takes an id range
+}
+
+// ErrUp says that the jail runs already.
+var ErrUp = errors.New("runs already")
+
+// ErrNoJail says that there is no such jail on this host.
+var ErrNoJail = errors.New("no such jail on this host (jailsetup list shows them)")
+
+// Boot builds and starts the vnode's jail: a new one, or one that keeps its
+// disk. Each finished step goes to trace. What fails is undone; a disk that
+// was there before stays.
+func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (Record, error) {
+	r, err := h.prepare(ctx, vnode)
+	if err != nil {
+		return r, err
+	}
+	wish, err := h.Tmcd.Wish(ctx, vnode)
+	if err != nil {
+		return r, err
+	}
+	if r, err = h.reserveRecord(r, wish); err != nil {
+		return r, err
+	}
+	events := []plan.Event{}
+	keep := func(e plan.Event) {
+		events = append(events, e)
+		if trace != nil {
+			trace(e)
+		}
+	}
+	pidfd, err := h.build(ctx, &r, wish, keep)
+	h.writeTrace(vnode, events)
+	if err != nil {
+		return r, h.giveUp(ctx, r, err)
+	}
+	defer pidfd.Close()
+	r.Phase = Up
+	if err := h.Site.Save(r); err != nil {
+		return r, h.giveUp(ctx, r, err)
+	}
+	return r, nil
+}
+
+// prepare brings the vnode to where a boot can begin.
+func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
+	if err := CheckName(vnode); err != nil {
+		return Record{}, err
+	}
+	r, err := h.Site.Load(vnode)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{VNode: vnode}, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	if r.Phase == Up {
+		if pidfd, err := r.pin(); err == nil {
+			return r, errors.Join(ErrUp, pidfd.Close())
+		}
+	}
+	return r, h.takeDown(ctx, &r, r.Ended)
+}
+
+// reserveRecord writes down, synced, that the vnode is being built and with
+// which ids, before the first step.
+func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
+	h.reserve <- struct{}{}
+	defer func() { <-h.reserve }()
+	var err error
+	if r.IDBase == 0 {
+		if r.IDBase, err = h.Site.freeIDBase(); err != nil {
+			return r, err
+		}
+	}
+	if r.BootID, err = bootID(); err != nil {
+		return r, err
+	}
+	r.Boot++
+	r.Desired, r.Phase, r.Ended = Running, Building, ""
+	r.PID, r.StartTime, r.Cgroup = 0, 0, 0
+	r.Project, r.Experiment, r.NickName = w.Status.PID, w.Status.EID, w.Status.NickName
+	r.Hostname, r.Address, r.SSHDPort = w.Hostname, w.Address(), w.SSHDPort()
+	if err := os.MkdirAll(h.Site.Dir(r.VNode), 0o700); err != nil {
+		return r, err
+	}
+	return r, h.Site.Save(r)
+}
+
+// build runs the plan and pins the first process.
+func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Event)) (*os.File, error) {
+	p, err := h.Plan(ctx, *r, w)
+	if err != nil {
+		return nil, err
+	}
+	defer p.launch.abort()
+	diskLog, err := plan.OpenLog(h.Site.diskLog(r.VNode))
+	if err != nil {
+		return nil, err
+	}
+	bootLog, err := plan.OpenLog(h.Site.bootLog(r.VNode))
+	if err != nil {
+		return nil, err
+	}
+	state := &plan.State{}
+	defer state.Close()
+	if len(diskLog.Pending()) == 0 { // else the disk is the jail's already
+		if err := plan.Run(ctx, p.Disk, diskLog, state, trace); err != nil {
+			return nil, err
+		}
+	}
+	if err := plan.Run(ctx, p.Boot, bootLog, state, trace); err != nil {
+		return nil, err
+	}
+	r.PID, r.CgroupDir = state.PID, p.cgroupDir
+	if r.StartTime, err = startTime(state.PID); err != nil {
+		return nil, fmt.Errorf("first process is gone: %w", err)
+	}
+	if r.Cgroup, err = limit.ID(p.cgroupDir); err != nil {
+		return nil, err
+	}
+	return r.pin()
+}
+
+// giveUp undoes a failed boot, tells tmcd, and returns why, with what could
+// not be undone.
+func (h *Host) giveUp(ctx context.Context, r Record, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	h.report(ctx, r.VNode, "TBFAILED")
+	h.sendLog(ctx, r.VNode, "boot failed: "+why.Error()+"\n")
+	if err := h.takeDown(ctx, &r, "boot failed"); err != nil {
+		return errors.Join(why, err)
+	}
+	if r.Boot > 1 {
+		return why // the disk may hold a user's work
+	}
+	return errors.Join(why, h.destroy(ctx, r.VNode))
+}
+
+// Halt ends the jail and keeps its disk.
+func (h *Host) Halt(ctx context.Context, vnode string) error {
+	r, err := h.load(vnode)
+	if err != nil {
+		return err
+	}
+	r.Desired = Halted
+	if r.Phase == Down {
+		return h.Site.Save(r)
+	}
+	return h.end(ctx, &r, "halted")
+}
+
+// Kill ends the jail and removes everything of it. No jail is success: that is
+// what the caller wants.
+func (h *Host) Kill(ctx context.Context, vnode string) error {
+	r, err := h.load(vnode)
+	if errors.Is(err, ErrNoJail) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	r.Desired = Halted
+	if r.Phase != Down {
+		if err := h.end(ctx, &r, "killed"); err != nil {
+			return err
+		}
+	}
+	return h.destroy(ctx, vnode)
+}
+
+// Ended is called when the jail's first process has ended by itself: it takes
+// down what is left and keeps the disk, and says whether the jail asked to be
+// started again.
+func (h *Host) Ended(ctx context.Context, vnode string, status unix.WaitStatus) (again bool, err error) {
+	r, err := h.load(vnode)
+	if err != nil || r.Phase != Up {
+		return false, err
+	}
+	words, again := Ending(status)
+	if !again {
+		r.Desired = Halted
+	}
+	h.report(ctx, vnode, "SHUTDOWN")
+	return again, h.takeDown(ctx, &r, words)
+}
+
+func (h *Host) load(vnode string) (Record, error) {
+	r, err := h.Site.Load(vnode)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, ErrNoJail
+	}
+	return r, err
+}
+
+// end ends a jail in order: tmcd is told first, the jail's init ends its own
+// processes within their grace, then the cgroup does.
+func (h *Host) end(ctx context.Context, r *Record, words string) error {
+	h.report(ctx, r.VNode, "SHUTDOWN")
+	r.Phase = Leaving
+	if err := h.Site.Save(*r); err != nil {
+		return err
+	}
+	pidfd, err := r.pin()
+	if err == nil {
+		defer pidfd.Close()
+		err = signal(pidfd, unix.SIGUSR1)
+		if err == nil {
+			_, err = awaitExit(ctx, pidfd, h.Site.Grace+graceMargin)
+		}
+	}
+	if err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("end the jail's processes: %w", err)
+	}
+	return h.takeDown(ctx, r, words)
+}
+
+// takeDown undoes the boot. What is half undone is gone on with next time.
+func (h *Host) takeDown(ctx context.Context, r *Record, words string) error {
+	log, err := plan.OpenLog(h.Site.bootLog(r.VNode))
+	if err != nil {
+		return err
+	}
+	if err := log.Unwind(ctx, h.deeds()); err != nil {
+		return fmt.Errorf("take %s down: %w", r.VNode, err)
+	}
+	r.Phase, r.Ended = Down, words
+	r.PID, r.StartTime, r.Cgroup, r.CgroupDir = 0, 0, 0, ""
+	return h.Site.Save(*r)
+}
+
+// destroy removes the disk, and the record last: until then a crash is
+// recovered from.
+func (h *Host) destroy(ctx context.Context, vnode string) error {
+	log, err := plan.OpenLog(h.Site.diskLog(vnode))
+	if err != nil {
+		return err
+	}
+	if err := log.Unwind(ctx, h.deeds()); err != nil {
+		return fmt.Errorf("destroy %s: %w", vnode, err)
+	}
+	dir := h.Site.Dir(vnode)
+	var errs []error
+	for _, name := range [...]string{filepath.Base(h.Site.tracePath(vnode)), recordName + ".new", recordName, ""} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// report tells tmcd a state, as well as it can be reached in the time that the
+// original gave it. A report that fails is logged: the deed goes on.
+func (h *Host) report(ctx context.Context, vnode, state string) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownReport)
+	defer cancel()
+	if err := h.Tmcd.State(ctx, vnode, state); err != nil {
+		h.Log.Warn("state not reported", "vnode", vnode, "state", state, "error", err)
+	}
+}
+
+func (h *Host) sendLog(ctx context.Context, vnode, text string) {
+	ctx, cancel := context.WithTimeout(ctx, bootlogReport)
+	defer cancel()
+	if err := h.Tmcd.BootLog(ctx, vnode, []byte(text)); err != nil {
+		h.Log.Warn("boot log not sent", "vnode", vnode, "error", err)
+	}
+}
+
+// writeTrace keeps the last boot's trace beside the record, for people and
+// benchmarks (T37).
+func (h *Host) writeTrace(vnode string, events []plan.Event) {
+	data, err := json.Marshal(events)
+	if err == nil {
+		err = os.WriteFile(h.Site.tracePath(vnode), data, 0o600)
+	}
+	if err != nil {
+		h.Log.Warn("boot trace not kept", "vnode", vnode, "error", err)
+	}
+}

@@ -1,0 +1,48 @@
+package jail
+
+import (
+	"encoding/json"
+
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/injail/stage0"
+	"emujail/protocol"
+)
+
+// neverHeld are the capabilities that no jail keeps in its bounding set. Most
+// have no power in a user namespace anyway; out of the set they can't come
+// back either (linux.md §5, §8).
+var neverHeld = [...]int{
+	unix.CAP_AUDIT_READ, unix.CAP_BLOCK_SUSPEND, unix.CAP_BPF, unix.CAP_LINUX_IMMUTABLE,
+	unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_MKNOD, unix.CAP_PERFMON,
+	unix.CAP_SYSLOG, unix.CAP_SYS_MODULE, unix.CAP_SYS_PACCT, unix.CAP_SYS_RAWIO,
+	unix.CAP_SYS_TIME, unix.CAP_WAKE_ALARM,
+}
+
+// bounding is what the permission bits of jailconfig drop besides. ROUTING
+// decides on CAP_NET_ADMIN, since IPFW alone can't be split from it: the
+// stricter wins. CAP_SYS_BOOT stays: inside, reboot(2) ends the jail (T36).
+func bounding(j protocol.JailConfig) []int {
+	drop := append([]int(nil), neverHeld[:]...)
+	if !j.Routing {
+		drop = append(drop, unix.CAP_NET_ADMIN)
+	}
+	if !j.InetRaw && !j.BPFRO {
+		drop = append(drop, unix.CAP_NET_RAW)
+	}
+	return drop
+}
+
+// innerPath is where programs are looked for inside.
+const innerPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// goMessage is what stage 0 is told.
+func goMessage(vnode string, j protocol.JailConfig) (json.RawMessage, error) {
+	return json.Marshal(stage0.Message{
+		Go:       true,
+		Bounding: bounding(j),
+		Seccomp:  stage0.Options{SysVIPC: j.SysVIPC, Packet: j.BPFRO, Raw: j.InetRaw, Netfilter: j.IPFW && j.Routing},
+		Argv:     []string{"/run/emulab/bin/injail"},
+		Env:      []string{innerPath, "TMCCVNODEID=" + vnode, "HOME=/root", "TERM=linux", "LANG=C.UTF-8"},
+	})
+}

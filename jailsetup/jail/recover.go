@@ -1,0 +1,61 @@
+package jail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Recover reconciles every record with what is: a jail whose first process
+// still runs is adopted, everything else that stands is taken down, and a boot
+// that left no disk is removed. One jail's trouble doesn't keep the others.
+func (h *Host) Recover(ctx context.Context) (adopted []Record, err error) {
+	names, err := h.Site.List()
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, vnode := range names {
+		r, err := h.recoverOne(ctx, vnode)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("recover %s: %w", vnode, err))
+		} else if r.Phase == Up {
+			adopted = append(adopted, r)
+		}
+	}
+	return adopted, errors.Join(errs...)
+}
+
+func (h *Host) recoverOne(ctx context.Context, vnode string) (Record, error) {
+	r, err := h.Site.Load(vnode)
+	if errors.Is(err, fs.ErrNotExist) {
+		// Killed between making the directory and writing the record, or
+		// between removing the record and the directory.
+		return Record{}, h.destroy(ctx, vnode)
+	}
+	if err != nil {
+		return r, err
+	}
+	if r.Phase == Up {
+		pidfd, err := r.pin()
+		if err == nil {
+			return r, pidfd.Close()
+		}
+		if !errors.Is(err, os.ErrProcessDone) {
+			return r, err
+		}
+	}
+	if r.Phase == Down {
+		return r, nil
+	}
+	interrupted := r.Phase == Building && r.Boot <= 1
+	if err := h.takeDown(ctx, &r, "found "+string(r.Phase)+" without its process"); err != nil {
+		return r, err
+	}
+	if interrupted {
+		return r, h.destroy(ctx, vnode)
+	}
+	return r, nil
+}

@@ -1,0 +1,187 @@
+package jail
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"emujail/jailsetup/network"
+)
+
+// DefaultSiteFile is where the operator's settings are looked for; a host
+// without it runs on the defaults.
+const DefaultSiteFile = "/etc/emulab/jailsetup.yaml"
+
+// Site is what the operator settles for a host. Its zero values are filled in
+// by [LoadSite].
+type Site struct {
+	// Boss is the tmcd to ask: NAME, NAME:PORT or ADDRESS:PORT. Empty: as tmcc
+	// finds it (BOSSNAME, the bossnode file, the name server).
+	Boss string `yaml:"boss"`
+	// Certificates is the directory of client.pem and emulab.pem. Empty: tmcd
+	// is asked without TLS, which only local hosts may.
+	Certificates string `yaml:"certificates"`
+	// State keeps what outlives a boot: disks, records. 0700.
+	State string `yaml:"state"`
+	// Run keeps sockets and pins. It is short: unix sockets lie below it.
+	Run string `yaml:"run"`
+	// Programs is the directory of injail, jailspawn and tmcc. Empty: beside
+	// jailsetup itself.
+	Programs string `yaml:"programs"`
+	// Control is the control network of this host.
+	Control ControlSite `yaml:"control"`
+	// HostPorts are the host's ports that jails may reach: tcp/N, udp/N.
+	HostPorts []string `yaml:"host_ports"`
+	// Web is the server of tarballs that the jails are told: HOST:PORT. Empty:
+	// the one that tmcd names.
+	Web string `yaml:"web"`
+	// Grace is how long a jail's processes have between TERM and KILL.
+	Grace time.Duration `yaml:"grace"`
+	// Limits are a jail's.
+	Limits Limits `yaml:"limits"`
+}
+
+// ControlSite is the control network as the operator writes it.
+type ControlSite struct {
+	// Prefix holds all control addresses of the testbed; "auto" takes the first
+	// free one at the supervisor's start.
+	Prefix string `yaml:"prefix"`
+	// Number is this host's in the address plan: PREFIX's Number-th /24.
+	Number int `yaml:"number"`
+}
+
+// Limits bound one jail (jail.md S23). Zero: no limit.
+type Limits struct {
+	Processes int `yaml:"processes"`  // at once
+	MemoryMiB int `yaml:"memory_mib"` // with page cache
+	CPUShare  int `yaml:"cpu_share"`  // 100 is an equal share
+	Terminals int `yaml:"terminals"`  // pseudo-terminals at once
+	UserNS    int `yaml:"user_ns"`    // user namespaces inside
+	DiskMiB   int `yaml:"disk_mib"`   // where boss names no VDSIZE
+}
+
+// defaults are the settings of a host without a site file.
+func defaults() Site {
+	return Site{
+		State:   "/var/emulab/jails",
+		Run:     network.DefaultRunDir,
+		Control: ControlSite{Prefix: "172.16.0.0/12", Number: 1},
+		Grace:   time.Second,
+		Limits:  Limits{Processes: 2048, MemoryMiB: 2048, CPUShare: 100, Terminals: 256, UserNS: 16, DiskMiB: 512},
+	}
+}
+
+// LoadSite reads the site file. An empty path means the default one, which may
+// be missing. A mistake names file, line and what was expected.
+func LoadSite(path string) (Site, error) {
+	s := defaults()
+	named := path != ""
+	if !named {
+		path = DefaultSiteFile
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && !named {
+		return s, s.finish()
+	}
+	if err != nil {
+		return s, fmt.Errorf("read site file: %w", err)
+	}
+	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
+		return s, fmt.Errorf("site file %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+	}
+	if err := s.finish(); err != nil {
+		return s, fmt.Errorf("site file %s: %w", path, err)
+	}
+	return s, nil
+}
+
+// finish checks what the YAML can't say and fills in what depends on the host.
+func (s *Site) finish() error {
+	if s.Programs == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return err
+		}
+		s.Programs = filepath.Dir(self)
+	}
+	for _, d := range [...]struct{ key, path string }{{"state", s.State}, {"run", s.Run}, {"programs", s.Programs}} {
+		if !filepath.IsAbs(d.path) {
+			return fmt.Errorf("%s: want an absolute path, not %q", d.key, d.path)
+		}
+	}
+	if s.Grace < 0 || s.Grace > time.Minute {
+		return fmt.Errorf("grace: want 0s to 1m, not %s", s.Grace)
+	}
+	if _, err := s.ports(); err != nil {
+		return fmt.Errorf("host_ports: %w", err)
+	}
+	if s.Control.Prefix != autoPrefix {
+		_, err := s.Network()
+		return err
+	}
+	return nil
+}
+
+// autoPrefix asks for any control prefix that is free.
+const autoPrefix = "auto"
+
+// AutoPrefix tells whether the control prefix is to be found.
+func (s Site) AutoPrefix() bool { return s.Control.Prefix == autoPrefix }
+
+func (s Site) ports() ([]network.Port, error) {
+	var list []network.Port
+	for _, text := range s.HostPorts {
+		p, err := network.ParsePort(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// Network is the control network that the settings describe.
+func (s Site) Network() (network.Control, error) {
+	prefix, err := netip.ParsePrefix(s.Control.Prefix)
+	if err != nil {
+		return network.Control{}, fmt.Errorf("control: prefix: want ADDRESS/BITS or %s: %w", autoPrefix, err)
+	}
+	c, err := network.ControlIn(prefix, s.Control.Number)
+	if err != nil {
+		return c, fmt.Errorf("control: %w", err)
+	}
+	c.RunDir = s.Run
+	c.HostPorts, err = s.ports()
+	return c, err
+}
+
+// Paths of a host and of a jail. A vnode's name has been checked before it gets
+// here: it is no path.
+
+// ServeSocket is where the supervisor listens to the verbs.
+func (s Site) ServeSocket() string { return filepath.Join(s.Run, "serve.sock") }
+
+// Dir keeps what outlives a boot of the vnode.
+func (s Site) Dir(vnode string) string { return filepath.Join(s.State, vnode) }
+
+// GivenDir is shown to the vnode at /run/emulab.
+func (s Site) GivenDir(vnode string) string { return filepath.Join(s.Run, "jails", vnode) }
+
+// ProgramsDir holds the copies of injail and tmcc that jails see.
+func (s Site) ProgramsDir() string { return filepath.Join(s.State, ".programs") }
+
+func (s Site) imagePath(vnode string) string { return filepath.Join(s.Dir(vnode), "root.img") }
+func (s Site) diskLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "disk.log") }
+func (s Site) bootLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "boot.log") }
+func (s Site) tracePath(vnode string) string { return filepath.Join(s.Dir(vnode), "trace.json") }
+func (s Site) templates() string             { return filepath.Join(s.State, ".templates") }
+func (s Site) mountpoint() string            { return filepath.Join(s.State, ".root") }
+func (s Site) graceSeconds() string          { return strconv.FormatFloat(s.Grace.Seconds(), 'f', -1, 64) }

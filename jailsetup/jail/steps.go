@@ -1,0 +1,202 @@
+package jail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"emujail/jailsetup/limit"
+	"emujail/jailsetup/plan"
+	"emujail/jailsetup/spawn"
+)
+
+// Kinds of undo that are this package's own.
+const (
+	kindGiven = "given" // data: the directory
+	kindDoors = "doors" // data: the vnode
+)
+
+// Files of a given directory, besides the sockets that the supervisor binds.
+const (
+	confName     = "jail.conf"
+	programsName = "bin"
+)
+
+// Given is the step that makes the directory that the jail sees, read-only, at
+// /run/emulab: its settings now, its sockets by [Doors], its programs by a
+// mount.
+type Given struct {
+	Dir  string
+	Conf []byte
+}
+
+// String implements [plan.Step].
+func (g Given) String() string {
+	return fmt.Sprintf("make %s, the jail's /run/emulab, with its settings", g.Dir)
+}
+
+// Undo implements [plan.Step].
+func (g Given) Undo() ([]plan.Undo, error) {
+	u, err := plan.NewUndo(kindGiven, g.Dir)
+	return []plan.Undo{u}, err
+}
+
+// Do implements [plan.Step].
+func (g Given) Do(context.Context, *plan.State) error {
+	// Nobody on the host but root reaches the sockets (T10): the directory
+	// above is closed, the one that the jail sees is open.
+	if err := os.MkdirAll(filepath.Dir(g.Dir), 0o700); err != nil {
+		return err
+	}
+	for _, d := range [...]string{g.Dir, filepath.Join(g.Dir, programsName)} {
+		if err := makeOpen(d); err != nil {
+			return err
+		}
+	}
+	conf := filepath.Join(g.Dir, confName)
+	if err := os.WriteFile(conf, g.Conf, 0o644); err != nil {
+		return err
+	}
+	return os.Chmod(conf, 0o644)
+}
+
+func makeOpen(dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return os.Chmod(dir, 0o755)
+}
+
+// removeGiven is the deed of [kindGiven]. It removes what the supervisor and
+// [Given] have put there, by name.
+func removeGiven(dir string) error {
+	var errs []error
+	for _, name := range [...]string{confName, TmccSocket, ConsoleSocket, programsName, ""} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// The two sockets in a given directory.
+const (
+	TmccSocket    = "tmcc"
+	ConsoleSocket = "console"
+)
+
+// Doors is the step that opens the jail's two sockets and tells the proxy
+// whose they are, before anybody is inside.
+type Doors struct {
+	VNode     string
+	Dir       string // the given directory
+	CgroupDir string // who lives there may speak
+	Hands     Hands
+}
+
+// Hands are what the supervisor does for a plan: it holds the sockets.
+type Hands struct {
+	// Open binds the vnode's sockets in dir and hands the proxy its own; cgroup
+	// is the id of the cgroup directory whose processes may use them.
+	Open func(ctx context.Context, vnode, dir string, cgroup uint64) error
+	// Close takes the sockets away and cuts what is open over them. It bears a
+	// vnode that has none.
+	Close func(ctx context.Context, vnode string) error
+}
+
+// String implements [plan.Step].
+func (d Doors) String() string {
+	return fmt.Sprintf("open sockets %s and %s in %s, hand the first to the proxy", TmccSocket, ConsoleSocket, d.Dir)
+}
+
+// Undo implements [plan.Step].
+func (d Doors) Undo() ([]plan.Undo, error) {
+	u, err := plan.NewUndo(kindDoors, d.VNode)
+	return []plan.Undo{u}, err
+}
+
+// Do implements [plan.Step].
+func (d Doors) Do(ctx context.Context, _ *plan.State) error {
+	id, err := limit.ID(d.CgroupDir)
+	if err != nil {
+		return err
+	}
+	return d.Hands.Open(ctx, d.VNode, d.Dir, id)
+}
+
+// launch is the first process between [Spawn] and [Go].
+type launch struct {
+	jail *spawn.Jail
+	gone bool // it has been let go
+}
+
+// abort ends a first process that was never let go.
+func (l *launch) abort() {
+	if l.jail != nil && !l.gone {
+		_ = l.jail.Abort() // its exit status says only that it was aborted
+	}
+}
+
+// Spawn is the step that starts the jail's first process, in its namespaces
+// and cgroup, and mounts its file system; the process waits for [Go].
+type Spawn struct {
+	Program string // jailspawn
+	Config  spawn.Config
+	launch  *launch
+}
+
+// String implements [plan.Step]. It says what will be mounted, in lines of
+// their own.
+func (s Spawn) String() string {
+	text := fmt.Sprintf("start %s as stage 0 of %s: own user, pid, net, mount, uts, ipc and cgroup namespaces, ids from %d, host name %s",
+		filepath.Base(s.Config.Injail), s.Config.VNode, s.Config.Layout.IDBase, s.Config.Hostname)
+	for _, line := range s.Config.Layout.Lines() {
+		text += "\n      " + line
+	}
+	return text
+}
+
+// Undo implements [plan.Step].
+func (s Spawn) Undo() ([]plan.Undo, error) { return killUndo(s.Config.CgroupDir) }
+
+// Do implements [plan.Step].
+func (s Spawn) Do(ctx context.Context, st *plan.State) error {
+	j, err := spawn.Start(ctx, s.Program, s.Config)
+	if err != nil {
+		return err
+	}
+	s.launch.jail = j
+	st.PID, st.PidFD, st.UserNS, st.PIDNS, st.NetNS = j.PID, j.PidFD, j.UserNS, j.PIDNS, j.NetNS
+	return nil
+}
+
+// Go is the step that lets the first process become the jail's init.
+type Go struct {
+	CgroupDir string
+	Stage0    json.RawMessage
+	launch    *launch
+}
+
+// String implements [plan.Step].
+func (g Go) String() string {
+	return "lock the mounts, drop capabilities, load the system call filter, run injail as PID 1"
+}
+
+// Undo implements [plan.Step]: the way back begins with the end of all
+// processes, so that links and mounts go with them.
+func (g Go) Undo() ([]plan.Undo, error) { return killUndo(g.CgroupDir) }
+
+// Do implements [plan.Step].
+func (g Go) Do(ctx context.Context, _ *plan.State) error {
+	g.launch.gone = true
+	return g.launch.jail.Go(ctx, g.Stage0)
+}
+
+func killUndo(cgroupDir string) ([]plan.Undo, error) {
+	u, err := plan.NewUndo(limit.KindKill, cgroupDir)
+	return []plan.Undo{u}, err
+}

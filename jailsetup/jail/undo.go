@@ -1,0 +1,37 @@
+package jail
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"emujail/jailsetup/limit"
+	"emujail/jailsetup/network"
+	"emujail/jailsetup/plan"
+	"emujail/jailsetup/rootfs"
+)
+
+// deeds is the table from an undo's kind to what it does.
+func (h *Host) deeds() plan.Deeds {
+	table := plan.Deeds{
+		rootfs.KindImage: with(func(_ context.Context, path string) error { return rootfs.RemoveImage(path) }),
+		limit.KindCgroup: with(limit.Remove),
+		limit.KindKill:   with(limit.Kill),
+		kindGiven:        with(func(_ context.Context, dir string) error { return removeGiven(dir) }),
+		kindDoors:        with(h.Hands.Close),
+	}
+	maps.Copy(table, network.Deeds())
+	return table
+}
+
+// with makes a deed of a function of typed data.
+func with[T any](deed func(context.Context, T) error) func(context.Context, json.RawMessage) error {
+	return func(ctx context.Context, raw json.RawMessage) error {
+		var data T
+		if err := json.Unmarshal(raw, &data); err != nil {
+			return fmt.Errorf("read its data: %w", err)
+		}
+		return deed(ctx, data)
+	}
+}

@@ -1,0 +1,48 @@
+// Command jailsetup builds, boots, reconfigures and ends the jails of a host.
+//
+// Its verbs are clients of one supervisor, `jailsetup serve`, which boot starts
+// when it isn't there. See docs/man/jailsetup.1 and docs/design.md.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"emujail/jailsetup/supervise"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+// run executes one command line and returns its exit code.
+func run(args []string) int {
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.Execute()
+	if err == nil {
+		return supervise.CodeOK
+	}
+	var exit exitError
+	if errors.As(err, &exit) {
+		return exit.code // the command inside has said what there is to say
+	}
+	fmt.Fprintf(os.Stderr, "jailsetup: %v\n", err)
+	var failure *supervise.Failure
+	var usage usageError
+	switch {
+	case errors.As(err, &failure):
+		return failure.Code
+	case errors.As(err, &usage):
+		return supervise.CodeUsage
+	}
+	return supervise.CodeFailed
+}
+
+// usageError is a command line that can't be understood.
+type usageError struct{ error }
+
+// exitError carries the exit code of a command that ran in a jail.
+type exitError struct{ code int }
+
+// Error implements error; nobody prints it.
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/jail"
+)
+
+// settings are what every verb is told.
+type settings struct {
+	sitePath string
+}
+
+// site loads the site file. Every verb needs root: jails are made of what only
+// root may do.
+func (s settings) site() (jail.Site, error) {
+	if os.Geteuid() != 0 {
+		return jail.Site{}, fmt.Errorf("must be root (try: sudo jailsetup …)")
+	}
+	return jail.LoadSite(s.sitePath)
+}
+
+func newRootCommand() *cobra.Command {
+	var s settings
+	root := &cobra.Command{
+		Use:   "jailsetup",
+		Short: "build, boot and end the jails of this host",
+		Long: `jailsetup builds, boots and ends jails: virtual nodes of an Emulab testbed on
+this host. What a vnode should be it asks of the testbed's tmcd.
+
+The verbs are clients of one supervisor, "jailsetup serve"; boot starts it when
+it isn't there.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 the host lacks something that jails
+need, 4 the vnode is not allocated to an experiment.`,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.PersistentFlags().StringVar(&s.sitePath, "site", "", "site file (default "+jail.DefaultSiteFile+", if it is there)")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
+		newListCommand(&s), newEnterCommand(&s), newHostPortsCommand(&s),
+		newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s),
+	)
+	return root
+}
+
+// exactly wants n arguments and calls it usage if there are others.
+func exactly(n int, what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != n {
+			return usageError{fmt.Errorf("%s: want %s, got %d arguments (%s --help)", cmd.Name(), what, len(args), cmd.CommandPath())}
+		}
+		return nil
+	}
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/supervise"
+)
+
+func newServeCommand(s *settings) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve",
+		Short: "run the supervisor of this host's jails",
+		Long: `serve holds the jails' sockets, keeps the tmcc proxy alive, watches the jails and
+does what the verbs ask for. One runs a host. Ended or killed, it leaves the
+jails running; the next one adopts them.`,
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			site, err := s.site()
+			if err != nil {
+				return err
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+			return supervise.Serve(ctx, site, log)
+		},
+	}
+}
+
+func newStopCommand(s *settings) *cobra.Command {
+	var clean bool
+	cmd := &cobra.Command{
+		Use:   "stop",
+		Short: "end the supervisor",
+		Long: `stop ends the supervisor; jails go on running, and the next supervisor adopts
+them. With --clean every jail is killed first and all that jails shared is
+removed: nothing of them is left on this host.`,
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			site, err := s.site()
+			if err != nil {
+				return err
+			}
+			conn, err := connect(cmd.Context(), site, s.sitePath, clean)
+			if err != nil {
+				if errors.Is(err, supervise.ErrNotServed) && !clean {
+					return nil
+				}
+				return err
+			}
+			defer conn.Close()
+			if err := supervise.Call(conn, supervise.Request{Verb: supervise.VerbStop, Clean: clean}, func(supervise.Reply) {}); err != nil {
+				return err
+			}
+			return supervise.AwaitEnd(context.WithoutCancel(cmd.Context()), site)
+		},
+	}
+	cmd.Flags().BoolVar(&clean, "clean", false, "kill every jail and remove all that jails shared")
+	return cmd
+}

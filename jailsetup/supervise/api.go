@@ -1,0 +1,160 @@
+package supervise
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"emujail/jailsetup/injail/console"
+	"emujail/jailsetup/jail"
+)
+
+// Verb is what a client asks for.
+type Verb string
+
+// The verbs.
+const (
+	VerbBoot      Verb = "boot"
+	VerbHalt      Verb = "halt"
+	VerbReboot    Verb = "reboot"
+	VerbKill      Verb = "kill"
+	VerbList      Verb = "list"
+	VerbEnter     Verb = "enter"
+	VerbHostPorts Verb = "hostports"
+	VerbInfo      Verb = "info"
+	VerbStop      Verb = "stop"
+)
+
+// Request is one JSON object on a line, the first thing on a connection.
+type Request struct {
+	Verb   Verb           `json:"verb"`
+	VNode  string         `json:"vnode,omitempty"`
+	DryRun bool           `json:"dry_run,omitempty"`
+	Start  *console.Start `json:"start,omitempty"`  // enter
+	Add    []string       `json:"add,omitempty"`    // hostports: tcp/N, udp/N
+	Remove []string       `json:"remove,omitempty"` // hostports
+	Clean  bool           `json:"clean,omitempty"`  // stop: remove the control network too
+}
+
+// Reply is one JSON object on a line; a request gets several, the last with
+// Done. After Ready, the answer to enter, the connection carries console frames
+// both ways and no more lines.
+type Reply struct {
+	Line  string     `json:"line,omitempty"` // progress, for people
+	Jails []JailInfo `json:"jails,omitempty"`
+	Ports []string   `json:"ports,omitempty"`
+	Info  *Info      `json:"info,omitempty"`
+	Ready bool       `json:"ready,omitempty"`
+
+	Done  bool   `json:"done,omitempty"`
+	Code  int    `json:"code,omitempty"` // the verb's exit code
+	Error string `json:"error,omitempty"`
+}
+
+// JailInfo is one line of list.
+type JailInfo struct {
+	jail.Record
+	Alive bool `json:"alive"`
+}
+
+// Info says what the supervisor settled at its start.
+type Info struct {
+	Prefix  string `json:"prefix"`  // of the control network
+	Host    string `json:"host"`    // the host's address on it
+	Gateway string `json:"gateway"` // the jails' router
+	Proxy   int    `json:"proxy"`   // pid of the proxy; 0: none at the moment
+	PID     int    `json:"pid"`     // the supervisor's own
+}
+
+// Exit codes of the verbs (design §5).
+const (
+	CodeOK           = 0
+	CodeFailed       = 1
+	CodeUsage        = 2
+	CodeHostLacks    = 3
+	CodeNotAllocated = 4
+)
+
+// maxRequestBytes bounds a request's line.
+const maxRequestBytes = 64 << 10
+
+// Failure is a verb that the supervisor could not do.
+type Failure struct {
+	Code int
+	Text string
+}
+
+// Error implements error.
+func (f *Failure) Error() string { return f.Text }
+
+// ErrNotServed says that no supervisor answers at the site's socket.
+var ErrNotServed = errors.New("no supervisor runs (jailsetup serve starts one)")
+
+// Dial connects to the site's supervisor.
+func Dial(ctx context.Context, s jail.Site) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "unix", s.ServeSocket())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotServed, err)
+	}
+	return c, nil
+}
+
+// Call sends the request over c and gives each reply to each until the last,
+// whose failure it returns. It reads no byte beyond the last line it needs, so
+// that frames may follow it.
+func Call(c net.Conn, req Request, each func(Reply)) error {
+	data, err := json.Marshal(req)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Write(append(data, '\n')); err != nil {
+		return fmt.Errorf("ask the supervisor: %w", err)
+	}
+	for {
+		r, err := readReply(c)
+		if err != nil {
+			return fmt.Errorf("hear from the supervisor: %w", err)
+		}
+		switch {
+		case r.Done && r.Error != "":
+			return &Failure{r.Code, r.Error}
+		case r.Done:
+			each(r)
+			return nil
+		}
+		each(r)
+		if r.Ready {
+			return nil
+		}
+	}
+}
+
+// maxReplyBytes bounds one reply's line: the list of a full host.
+const maxReplyBytes = 4 << 20
+
+// readReply reads one line, byte by byte from an unbuffered connection: what
+// follows a Ready is not lines.
+func readReply(c io.Reader) (Reply, error) {
+	var r Reply
+	line := make([]byte, 0, 512)
+	one := make([]byte, 1)
+	for {
+		if _, err := io.ReadFull(c, one); err != nil {
+			return r, err
+		}
+		if one[0] == '\n' {
+			return r, json.Unmarshal(line, &r)
+		}
+		if line = append(line, one[0]); len(line) > maxReplyBytes {
+			return r, bufio.ErrTooLong
+		}
+	}
+}

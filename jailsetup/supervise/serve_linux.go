@@ -1,0 +1,261 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/network"
+)
+
+// bootsAtOnce bounds how many jails are being built at a time.
+const bootsAtOnce = 4
+
+// Supervisor is the one process a host. Its methods are called by Serve alone.
+type Supervisor struct {
+	host  *jail.Host
+	log   *slog.Logger
+	proxy *proxyKeeper
+	watch *watcher
+	slots chan struct{} // for building
+	stop  context.CancelFunc
+
+	group sync.WaitGroup // every goroutine but Serve's own
+
+	mu    sync.Mutex
+	doors map[string]*door
+	locks map[string]chan struct{} // a vnode is one verb's at a time
+}
+
+// ErrServed says that another supervisor serves this site.
+var ErrServed = errors.New("a supervisor serves this host already")
+
+// Serve runs the supervisor until ctx ends or a client says stop. Jails go on
+// without it, for the next one to adopt.
+func Serve(ctx context.Context, site jail.Site, log *slog.Logger) error {
+	lock, err := takeLock(site)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s, err := start(ctx, site, log)
+	if err != nil {
+		return err
+	}
+	s.stop = cancel
+	return s.serve(ctx)
+}
+
+// takeLock makes the site's directories and takes its lock, which dies with
+// the process.
+func takeLock(site jail.Site) (*os.File, error) {
+	for _, d := range [...]string{site.State, filepath.Join(site.State, ".root"), site.Run, filepath.Join(site.Run, "jails")} {
+		if err := os.MkdirAll(d, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	f, err := os.OpenFile(filepath.Join(site.Run, "serve.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		err = ErrServed
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// start does all that must be so before the first verb: the control network,
+// the programs, the way back from a crash, the proxy.
+func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, error) {
+	// Jails' first processes become ours when jailspawn ends, so we reap them.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("become subreaper: %w", err)
+	}
+	watch, err := newWatcher()
+	if err != nil {
+		return nil, err
+	}
+	s := &Supervisor{
+		log: log, watch: watch,
+		slots: make(chan struct{}, bootsAtOnce),
+		doors: map[string]*door{}, locks: map[string]chan struct{}{},
+	}
+	if err := settlePrefix(ctx, &site); err != nil {
+		return nil, err
+	}
+	s.host, err = jail.NewHost(site, jail.Hands{Open: s.open, Close: s.shut}, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := network.EnsureControl(ctx, s.host.Network); err != nil {
+		return nil, err
+	}
+	// The network comes before tmcd: a tmcd may listen on it.
+	if s.host.Tmcd, err = jail.FindTmcd(ctx, site, log); err != nil {
+		return nil, err
+	}
+	if s.proxy, err = newProxyKeeper(site, s.host.Tmcd, log); err != nil {
+		return nil, err
+	}
+	s.proxy.doors = s.allDoors
+	return s, nil
+}
+
+// settlePrefix replaces an automatic control prefix by a free one.
+func settlePrefix(ctx context.Context, site *jail.Site) error {
+	if !site.AutoPrefix() {
+		return nil
+	}
+	prefix, err := network.FreePrefix(ctx, autoBits, network.DefaultUplink)
+	if err != nil {
+		return err
+	}
+	site.Control.Prefix = prefix.String()
+	return nil
+}
+
+// autoBits is the size of a control prefix that is found: the address plan's.
+const autoBits = 12
+
+func (s *Supervisor) allDoors() []*door {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*door
+	for _, d := range s.doors {
+		all = append(all, d)
+	}
+	return all
+}
+
+// serve adopts what runs, takes verbs until ctx ends, and waits for all that it
+// has begun.
+func (s *Supervisor) serve(ctx context.Context) error {
+	stopRead, stopWrite, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer stopRead.Close()
+	s.group.Go(func() {
+		if err := s.watch.run(stopRead, &s.group); err != nil {
+			s.log.Error("processes are not watched any more", "error", err)
+		}
+	})
+	s.group.Go(func() { s.proxy.run(ctx) })
+	s.adopt(ctx)
+
+	l, err := s.listen()
+	if err == nil {
+		context.AfterFunc(ctx, func() { l.Close() })
+		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd, no need
+		s.log.Info("serving", "socket", s.host.Site.ServeSocket(), "control", s.host.Network.String())
+		err = s.accept(ctx, l)
+	}
+	s.stop()
+	stopWrite.Close()
+	for _, d := range s.allDoors() {
+		err = errors.Join(err, d.close())
+	}
+	s.group.Wait()
+	return err
+}
+
+// listen binds the verbs' socket; the lock is ours, so an old one is dead.
+func (s *Supervisor) listen() (*net.UnixListener, error) {
+	return bind(s.host.Site.ServeSocket(), 0o600)
+}
+
+func (s *Supervisor) accept(ctx context.Context, l *net.UnixListener) error {
+	defer os.Remove(s.host.Site.ServeSocket())
+	for {
+		c, err := l.AcceptUnix()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept a verb: %w", err)
+		}
+		s.group.Go(func() {
+			defer c.Close()
+			s.handle(ctx, c)
+		})
+	}
+}
+
+// adopt recovers from whatever the last supervisor left and opens the doors of
+// the jails that run.
+func (s *Supervisor) adopt(ctx context.Context) {
+	records, err := s.host.Recover(ctx)
+	if err != nil {
+		s.log.Error("not all could be recovered", "error", err)
+	}
+	for _, r := range records {
+		if err := s.open(ctx, r.VNode, s.host.Site.GivenDir(r.VNode), r.Cgroup); err != nil {
+			s.log.Error("sockets not opened", "vnode", r.VNode, "error", err)
+		}
+		if err := s.watchJail(ctx, r); err != nil {
+			s.log.Error("jail not watched", "vnode", r.VNode, "error", err)
+		}
+		s.log.Info("adopted", "vnode", r.VNode, "pid", r.PID)
+	}
+}
+
+// watchJail tells us the end of the jail's first process.
+func (s *Supervisor) watchJail(ctx context.Context, r jail.Record) error {
+	pidfd, err := r.Pin()
+	if errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("its first process has ended already: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	return s.watch.add(pidfd, func(f *os.File) { s.ended(ctx, r, f) })
+}
+
+// ended handles a first process that ended by itself. One that a verb ended is
+// that verb's: the record says so by the time we have the vnode.
+func (s *Supervisor) ended(ctx context.Context, r jail.Record, pidfd *os.File) {
+	unlock, err := s.lock(ctx, r.VNode)
+	if err != nil {
+		return // we are ending; the next supervisor finds it
+	}
+	defer unlock()
+	now, err := s.host.Site.Load(r.VNode)
+	if errors.Is(err, fs.ErrNotExist) || now.Boot != r.Boot || now.Phase != jail.Up {
+		reap(pidfd)
+		return
+	}
+	status, err := jail.Exit(pidfd)
+	if err != nil {
+		s.log.Warn("exit status unknown", "vnode", r.VNode, "error", err)
+	}
+	again, err := s.host.Ended(ctx, r.VNode, status)
+	if err != nil {
+		s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "error", err)
+		return
+	}
+	s.log.Info("jail ended by itself", "vnode", r.VNode, "again", again)
+	if again {
+		if err := s.boot(ctx, r.VNode, nil); err != nil {
+			s.log.Error("jail doesn't come back", "vnode", r.VNode, "error", err)
+		}
+	}
+}
+
+// reap takes a process that is ours and has ended out of the process table.
+func reap(pidfd *os.File) { _, _ = jail.Exit(pidfd) }

@@ -1,0 +1,274 @@
+package supervise
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"emujail/jailsetup/injail/console"
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/network"
+	"emujail/jailsetup/plan"
+)
+
+// requestTimeout bounds the wait for a verb's words.
+const requestTimeout = 5 * time.Second
+
+// handle serves one connection: one request, its replies.
+func (s *Supervisor) handle(ctx context.Context, c net.Conn) {
+	if err := c.SetReadDeadline(time.Now().Add(requestTimeout)); err != nil {
+		return
+	}
+	line, err := bufio.NewReaderSize(io.LimitReader(c, maxRequestBytes), 4096).ReadBytes('\n')
+	if err != nil {
+		return
+	}
+	_ = c.SetReadDeadline(time.Time{})
+	var req Request
+	if err := json.Unmarshal(line, &req); err != nil {
+		reply(c, Reply{Done: true, Code: CodeUsage, Error: "request: " + err.Error()})
+		return
+	}
+	if req.Verb == VerbEnter {
+		s.enter(ctx, c, req)
+		return
+	}
+	last, err := s.do(ctx, c, req)
+	last.Done = true
+	if err != nil {
+		last.Code, last.Error = codeOf(err), err.Error()
+	}
+	reply(c, last)
+	if req.Verb == VerbStop && err == nil {
+		s.stop()
+	}
+}
+
+// reply writes one line. A client that is gone doesn't end what it asked for.
+func reply(c net.Conn, r Reply) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return
+	}
+	_ = c.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_, _ = c.Write(append(data, '\n'))
+}
+
+func codeOf(err error) int {
+	var conflict *network.ConflictError
+	switch {
+	case errors.Is(err, jail.ErrFree):
+		return CodeNotAllocated
+	case errors.As(err, &conflict):
+		return CodeHostLacks
+	}
+	return CodeFailed
+}
+
+// do carries out one verb and returns its last reply.
+func (s *Supervisor) do(ctx context.Context, c net.Conn, req Request) (Reply, error) {
+	switch req.Verb {
+	case VerbList:
+		return s.list()
+	case VerbInfo:
+		n := s.host.Network
+		return Reply{Info: &Info{n.Prefix.String(), n.Host.String(), n.Gateway.String(), s.proxy.processID(), os.Getpid()}}, nil
+	case VerbHostPorts:
+		return s.hostPorts(ctx, req)
+	case VerbStop:
+		if req.Clean {
+			return Reply{}, s.clean(ctx)
+		}
+		return Reply{}, nil
+	case VerbBoot, VerbHalt, VerbReboot, VerbKill:
+		return Reply{}, s.change(ctx, c, req)
+	}
+	return Reply{}, fmt.Errorf("verb %q is not known to this supervisor", req.Verb)
+}
+
+// change does a verb that changes one vnode, alone with it.
+func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error {
+	if err := jail.CheckName(req.VNode); err != nil {
+		return err
+	}
+	unlock, err := s.lock(ctx, req.VNode)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	progress := func(e plan.Event) {
+		reply(c, Reply{Line: fmt.Sprintf("%8.1f ms  %s", float64(e.Took.Microseconds())/1000, e.Step)})
+	}
+	switch {
+	case req.DryRun:
+		return s.dryRun(ctx, c, req)
+	case req.Verb == VerbBoot:
+		return s.boot(ctx, req.VNode, progress)
+	case req.Verb == VerbHalt:
+		return s.host.Halt(ctx, req.VNode)
+	case req.Verb == VerbKill:
+		return s.host.Kill(ctx, req.VNode)
+	}
+	if err := s.host.Halt(ctx, req.VNode); err != nil && !errors.Is(err, jail.ErrNoJail) {
+		return err
+	}
+	return s.boot(ctx, req.VNode, progress)
+}
+
+// boot builds one jail, in one of the slots, and watches it.
+func (s *Supervisor) boot(ctx context.Context, vnode string, progress func(plan.Event)) error {
+	select {
+	case s.slots <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	defer func() { <-s.slots }()
+	r, err := s.host.Boot(ctx, vnode, progress)
+	if err != nil {
+		return err
+	}
+	return s.watchJail(ctx, r)
+}
+
+// dryRun prints what the verb would do.
+func (s *Supervisor) dryRun(ctx context.Context, c net.Conn, req Request) error {
+	lines, err := s.host.DryRun(ctx, req.VNode, req.Verb == VerbBoot || req.Verb == VerbReboot)
+	if err != nil {
+		return err
+	}
+	for _, line := range lines {
+		reply(c, Reply{Line: line})
+	}
+	return nil
+}
+
+// lock takes the vnode for one verb.
+func (s *Supervisor) lock(ctx context.Context, vnode string) (unlock func(), err error) {
+	s.mu.Lock()
+	l := s.locks[vnode]
+	if l == nil {
+		l = make(chan struct{}, 1)
+		s.locks[vnode] = l
+	}
+	s.mu.Unlock()
+	select {
+	case l <- struct{}{}:
+		return func() { <-l }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *Supervisor) list() (Reply, error) {
+	names, err := s.host.Site.List()
+	if err != nil {
+		return Reply{}, err
+	}
+	r := Reply{Jails: []JailInfo{}}
+	for _, name := range names {
+		record, err := s.host.Site.Load(name)
+		if err != nil {
+			return Reply{}, err
+		}
+		r.Jails = append(r.Jails, JailInfo{record, record.Alive()})
+	}
+	return r, nil
+}
+
+func (s *Supervisor) hostPorts(ctx context.Context, req Request) (Reply, error) {
+	for _, change := range [...]struct {
+		ports []string
+		deed  func(context.Context, network.Control, network.Port) error
+	}{{req.Add, network.AddHostPort}, {req.Remove, network.RemoveHostPort}} {
+		for _, text := range change.ports {
+			p, err := network.ParsePort(text)
+			if err != nil {
+				return Reply{}, err
+			}
+			if err := change.deed(ctx, s.host.Network, p); err != nil {
+				return Reply{}, err
+			}
+		}
+	}
+	ports, err := network.ListHostPorts(ctx, s.host.Network)
+	if err != nil {
+		return Reply{}, err
+	}
+	r := Reply{Ports: []string{}}
+	for _, p := range ports {
+		r.Ports = append(r.Ports, p.String())
+	}
+	return r, nil
+}
+
+// clean kills every jail and takes the control network away.
+func (s *Supervisor) clean(ctx context.Context) error {
+	names, err := s.host.Site.List()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.change(ctx, nil, Request{Verb: VerbKill, VNode: name}); err != nil {
+			return err
+		}
+	}
+	if err := network.RemoveControl(ctx, s.host.Network); err != nil {
+		return err
+	}
+	return s.host.Site.RemoveShared()
+}
+
+// enter joins a verb to the jail's init.
+func (s *Supervisor) enter(ctx context.Context, c net.Conn, req Request) {
+	inner, err := s.takeConsole(req)
+	if err != nil {
+		reply(c, Reply{Done: true, Code: codeOf(err), Error: err.Error()})
+		return
+	}
+	stop := context.AfterFunc(ctx, func() {
+		inner.Close()
+		c.Close()
+	})
+	defer stop()
+	reply(c, Reply{Ready: true})
+	session(c, inner)
+}
+
+// takeConsole finds a connection of the jail's init and starts the session.
+func (s *Supervisor) takeConsole(req Request) (net.Conn, error) {
+	if req.Start == nil {
+		return nil, errors.New("enter: nothing to start")
+	}
+	r, err := s.host.Site.Load(req.VNode)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, jail.ErrNoJail
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	d := s.doors[req.VNode]
+	s.mu.Unlock()
+	if d == nil || r.Phase != jail.Up {
+		return nil, fmt.Errorf("%s doesn't run (jailsetup boot %s)", req.VNode, req.VNode)
+	}
+	inner, err := d.console.take(r.PID)
+	if err != nil {
+		return nil, err
+	}
+	payload, err := json.Marshal(req.Start)
+	if err == nil {
+		_ = inner.SetWriteDeadline(time.Now().Add(writeTimeout))
+		err = console.WriteFrame(inner, console.Frame{Type: console.TypeStart, Payload: payload})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the session: %w", err), inner.Close())
+	}
+	return inner, nil
+}
