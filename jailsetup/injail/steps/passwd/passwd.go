@@ -107,6 +107,16 @@ func (db *DB) User(name string) (User, bool) {
 	return parseUser(db.passwd.lines[i])
 }
 
+// UserByID looks up the first user with that number.
+func (db *DB) UserByID(uid int) (User, bool) {
+	for _, l := range db.passwd.lines {
+		if u, ok := parseUser(l); ok && u.UID == uid {
+			return u, true
+		}
+	}
+	return User{}, false
+}
+
 // SetUser adds the user, or replaces the line of that name, and sets the
 // password hash. The ageing fields of a shadow line that exists stay.
 func (db *DB) SetUser(u User, hash string) {

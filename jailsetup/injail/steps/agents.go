@@ -1,0 +1,160 @@
+package steps
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+
+	"emujail/jailsetup/injail/agents"
+)
+
+const (
+	agentsLog   = logDir + "/agents.log"
+	agentsInput = bootDir + "/agents.config" // what the running process was started with
+
+	readyWait = 10 * time.Second
+	endWait   = 5 * time.Second
+)
+
+// startAgents starts the process of traffic generators and programs (package
+// agents) and waits until it is ready. One that runs already with the same
+// records goes on: a boot repeated doesn't interrupt traffic.
+func startAgents(ctx context.Context, r *Run) error {
+	input, err := r.agentsInput()
+	if err != nil {
+		return err
+	}
+	pid := r.agentsPID()
+	same, err := os.ReadFile(r.path(agentsInput))
+	if pid > 0 && err == nil && bytes.Equal(same, input) {
+		return nil
+	}
+	if err := stopAgents(ctx, r); err != nil {
+		return err
+	}
+	if len(input) == 0 {
+		return skipped("no agents")
+	}
+	if _, err := r.put(agentsInput, input, 0o600, false); err != nil {
+		return err
+	}
+	if pid, err = r.spawn(agentsLog, readyWait, "agents", "-root", r.Root); err != nil {
+		return err
+	}
+	r.did("agents started as process %d", pid)
+	return nil
+}
+
+// agentsInput is all that an agents process reads when it starts.
+func (r *Run) agentsInput() ([]byte, error) {
+	var b []byte
+	for _, c := range []string{"trafgens"} {
+		text, err := r.cached(c)
+		if err != nil {
+			return nil, err
+		}
+		b = append(b, text...)
+	}
+	if len(b) == 0 {
+		return nil, nil
+	}
+	for _, f := range []string{"nickname", "eventkey"} {
+		text, err := os.ReadFile(r.path(bootDir + "/" + f))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		b = append(append(b, text...), '\n')
+	}
+	return b, nil
+}
+
+// agentsPID returns the pid of the running process, 0 if there is none. Its
+// socket must answer: a pid alone may be anybody's by now.
+func (n *Node) agentsPID() int {
+	p := agents.Below(n.Root)
+	text, err := os.ReadFile(p.PID)
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(string(bytes.TrimSpace(text)))
+	if err != nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), endWait)
+	defer cancel()
+	if _, err := agents.Query(ctx, p.Socket); err != nil {
+		return 0
+	}
+	return pid
+}
+
+// stopAgents ends the process: TERM, and KILL if that isn't enough.
+func stopAgents(ctx context.Context, r *Run) error {
+	pid := r.agentsPID()
+	if pid == 0 {
+		return nil
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("stop agents, process %d: %w", pid, err)
+		}
+		if r.gone(ctx, pid) {
+			r.did("agents stopped")
+			return nil
+		}
+	}
+	return fmt.Errorf("stop agents: process %d doesn't end", pid)
+}
+
+// gone waits for the process to leave its socket.
+func (r *Run) gone(ctx context.Context, pid int) bool {
+	deadline := time.Now().Add(endWait)
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		if r.agentsPID() != pid {
+			return true
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	return false
+}
+
+// spawn starts injail with args in a session of its own, its output appended
+// to a log, and waits for it to say that it is ready on descriptor 3.
+func (n *Node) spawn(log string, wait time.Duration, args ...string) (pid int, err error) {
+	out, err := os.OpenFile(n.path(log), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return 0, err
+	}
+	defer out.Close()
+	ready, child, err := os.Pipe()
+	if err != nil {
+		return 0, err
+	}
+	defer ready.Close()
+	cmd := exec.Command(n.Injail[0], append(append(n.Injail[1:len(n.Injail):len(n.Injail)], args...), "-ready", "3")...)
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = out, out, []*os.File{child}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	child.Close()
+	if err != nil {
+		return 0, fmt.Errorf("start %s: %w", args[0], err)
+	}
+	// Its parent is the jail's init once we are gone; until then it's reaped here.
+	go cmd.Wait()
+	if err := ready.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, err
+	}
+	line, err := io.ReadAll(io.LimitReader(ready, 64))
+	if err != nil || len(line) == 0 {
+		return 0, fmt.Errorf("start %s: %w", args[0], errors.Join(err, fmt.Errorf("it ended or hangs: see %s", log)))
+	}
+	return cmd.Process.Pid, nil
+}

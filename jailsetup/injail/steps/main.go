@@ -1,0 +1,129 @@
+package steps
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Exit codes of `injail rc`.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const usage = `usage: injail rc boot|shutdown|reconfig|reset
+
+Configures this jail as tmcd says.
+  boot      run all steps in order, report ISUP (or TBFAILED)
+  shutdown  end what the steps have started, in reverse order
+  reconfig  shutdown, ask tmcd anew, boot
+  reset     remove what the steps have written, in reverse order
+Logs: /var/emulab/logs/boot.log, boot.json. Environment: TMCCVNODEID, the
+node's id where /run/emulab/jail.conf doesn't say.
+`
+
+// Main is `injail rc`. It returns the exit code.
+func Main(args []string) int {
+	if len(args) == 1 && (args[0] == "-h" || args[0] == "-help" || args[0] == "--help") {
+		fmt.Print(usage)
+		return exitOK
+	}
+	if len(args) == 0 {
+		args = []string{string(Boot)}
+	}
+	if len(args) != 1 || !known(Action(args[0])) {
+		fmt.Fprint(os.Stderr, usage)
+		return exitUsage
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	n, err := Open("/", os.Getenv("TMCCVNODEID"), os.Stdout)
+	if err == nil {
+		_, err = n.Do(ctx, Action(args[0]))
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "injail rc: cannot %s: %v\n", args[0], err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func known(a Action) bool { return a == Boot || a == Shutdown || a == Reconfig || a == Reset }
+
+// Do carries an action out, and reports to tmcd what a boot came to. The error
+// is the fatal one; the failures of other steps are in the summary.
+func (n *Node) Do(ctx context.Context, a Action) (*Summary, error) {
+	var log syncBuffer
+	out := n.Out
+	n.Out = io.MultiWriter(out, &log)
+	defer func() { n.Out = out }()
+
+	sum := &Summary{Action: a, VNode: n.VNode, Began: n.now()}
+	err := n.act(ctx, a, sum)
+	if errors.Is(err, errFree) {
+		fmt.Fprintf(n.Out, "%s is free: nothing to configure\n", n.VNode)
+		return sum, n.save(sum, log.bytes())
+	}
+	if a == Boot || a == Reconfig {
+		err = n.conclude(ctx, sum, err, &log)
+	} else if err != nil {
+		sum.Error = err.Error()
+	}
+	sum.MS = float64(time.Since(sum.Began).Microseconds()) / 1000
+	fmt.Fprint(n.Out, sum.Text())
+	return sum, errors.Join(err, n.save(sum, log.bytes()))
+}
+
+func (n *Node) act(ctx context.Context, a Action, sum *Summary) error {
+	all := append(setup(), table()...)
+	if a != Reconfig {
+		return n.run(ctx, a, all, sum)
+	}
+	if err := n.run(ctx, Shutdown, all, sum); err != nil {
+		return err
+	}
+	n.Conf.NickName = "" // may have changed since the host asked
+	return n.run(ctx, Boot, all, sum)
+}
+
+// conclude reports the state: ISUP if nothing fatal happened, else TBFAILED
+// with the reasons.
+func (n *Node) conclude(ctx context.Context, sum *Summary, err error, log *syncBuffer) error {
+	if err == nil {
+		sum.State = "ISUP"
+		if err = n.insist(ctx, func() error { return n.Client.State(ctx, "ISUP") }); err == nil {
+			return nil
+		}
+		err = fmt.Errorf("report ISUP: %w", err)
+	}
+	sum.State, sum.Error = "TBFAILED", err.Error()
+	fmt.Fprintf(n.Out, "%s: fatal: %v\n", n.now().Format(clock), err)
+	return errors.Join(err, n.fail(ctx, log.bytes()))
+}
+
+// syncBuffer keeps what is printed; steps may print from several goroutines.
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) bytes() []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return bytes.Clone(b.buf.Bytes())
+}
