@@ -1,0 +1,305 @@
+package answer
+
+import (
+	"strconv"
+	"strings"
+
+	"emujail/protocol"
+	"emujail/tmcd-mock/testbed"
+)
+
+// The commands by which nodes tell about themselves. Most answer nothing; what
+// they change is in docs/spec/protocol.md §7.
+
+func (c *call) updateNode(id string, set testbed.Columns) {
+	c.change(testbed.Change{Table: "nodes", Op: testbed.Update, Where: map[string]string{"node_id": id}, Set: set})
+}
+
+// upsertNode writes a table that has one row for each node.
+func (c *call) upsertNode(table string, set testbed.Columns) {
+	c.change(testbed.Change{Table: table, Op: testbed.Upsert, Where: map[string]string{"node_id": c.who.id}, Set: set})
+}
+
+// firstWord is what %s reads.
+func firstWord(s string) string {
+	if f := strings.Fields(s); len(f) > 0 {
+		return f[0]
+	}
+	return ""
+}
+
+// state is an event for the state daemon; the database doesn't change.
+func (c *call) state() {
+	word := firstWord(c.args)
+	word = word[:min(len(word), 128)]
+	if word == "" || !onlyOf(word, "_-") {
+		c.refuse("state %q is no name", word)
+		return
+	}
+	c.report("state", word)
+}
+
+// onlyOf reports whether s is letters, digits and the characters of more.
+func onlyOf(s, more string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(more, r)) {
+			return false
+		}
+	}
+	return true
+}
+
+// leadingInt is what %d reads; false if there is no digit.
+func leadingInt(s string) (int64, bool) {
+	s = firstWord(s)
+	end := 0
+	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && (s[0] == '-' || s[0] == '+')) {
+		end++
+	}
+	n, err := strconv.ParseInt(s[:end], 10, 32)
+	return n, err == nil
+}
+
+// leadingFloat is what %f reads.
+func leadingFloat(s string) (float64, bool) {
+	s = firstWord(s)
+	for end := len(s); end > 0; end-- {
+		if f, err := strconv.ParseFloat(s[:end], 64); err == nil {
+			return f, true
+		}
+	}
+	return 0, false
+}
+
+func (c *call) startStatus() {
+	n, ok := leadingInt(c.args)
+	if !ok {
+		c.refuse("start status %q is no number", firstWord(c.args))
+		return
+	}
+	c.report("startstatus", c.args)
+	c.updateNode(c.who.id, testbed.Columns{"startstatus": strconv.FormatInt(n, 10)})
+}
+
+// ready is for physical nodes; from vnodes it is passed over in silence.
+func (c *call) ready() {
+	if c.who.vnode {
+		return
+	}
+	c.report("ready", c.args)
+	c.updateNode(c.who.id, testbed.Columns{"ready": int64(1)})
+}
+
+func (c *call) isAlive() {
+	c.report("isalive", c.args)
+	c.upsertNode("node_status", testbed.Columns{"status": "up", "status_timestamp": c.now()})
+	update := 0
+	if c.who.node.Int("update_accounts") > 0 {
+		update = 1
+	}
+	c.reply(protocol.IsAlive{Update: update})
+}
+
+// rusage wants all four figures in this order.
+func (c *call) rusage() {
+	set := testbed.Columns{"status_timestamp": c.now()}
+	words := strings.Fields(c.args)
+	for i, key := range []string{"LA1", "LA5", "LA15", "DUSED"} {
+		if i >= len(words) || !strings.HasPrefix(words[i], key+"=") {
+			c.refuse("rusage without %s=", key)
+			return
+		}
+		f, ok := leadingFloat(words[i][len(key)+1:])
+		if !ok {
+			c.refuse("rusage: %s= is no number", key)
+			return
+		}
+		column := map[string]string{"LA1": "load_1min", "LA5": "load_5min", "LA15": "load_15min", "DUSED": "disk_used"}[key]
+		set[column] = f
+	}
+	c.report("rusage", c.args)
+	c.upsertNode("node_rusage", set)
+	c.reply(protocol.Update{Update: c.who.node.Int("update_accounts")})
+}
+
+// ntpDrift is kept for local nodes, over TCP.
+func (c *call) ntpDrift() {
+	drift, ok := leadingFloat(c.args)
+	switch {
+	case c.q.Transport == UDP:
+		c.refuse("ntpdrift over UDP")
+	case !c.who.local:
+		c.refuse("ntpdrift from remote node %s", c.who.id)
+	case !ok:
+		c.refuse("drift %q is no number", firstWord(c.args))
+	default:
+		c.report("ntpdrift", c.args)
+		c.updateNode(c.who.id, testbed.Columns{"ntpdrift": drift})
+	}
+}
+
+func (c *call) bootErrno() {
+	n, ok := leadingInt(c.args)
+	if !ok {
+		c.refuse("boot error %q is no number", firstWord(c.args))
+		return
+	}
+	c.report("booterrno", c.args)
+	c.updateNode(c.who.id, testbed.Columns{"boot_errno": n})
+}
+
+// bootLog keeps the text as it is, without the blanks before it.
+func (c *call) bootLog() {
+	text := strings.TrimLeft(c.args, " \t\n\v\f\r")
+	if text == "" {
+		return
+	}
+	c.report("bootlog", text)
+	c.upsertNode("node_bootlogs", testbed.Columns{"bootlog": text, "bootlog_timestamp": c.now()})
+}
+
+// hostKeys takes KEY='value' words; a kind that isn't among them becomes NULL.
+func (c *call) hostKeys() {
+	columns := map[string]string{"SSH_HOST_KEY": "sshrsa_v1", "SSH_HOST_RSA_KEY": "sshrsa_v2", "SSH_HOST_DSA_KEY": "sshdsa_v2"}
+	set := testbed.Columns{"sshrsa_v1": nil, "sshrsa_v2": nil, "sshdsa_v2": nil}
+	rest := strings.TrimLeft(c.args, " \n")
+	if rest == "" {
+		return
+	}
+	for rest != "" {
+		key, after, ok := strings.Cut(rest, "='")
+		value, tail, closed := strings.Cut(after, "'")
+		column := columns[key]
+		if !ok || !closed || column == "" || len(value) > 4095 {
+			c.refuse("hostkeys: expected SSH_HOST_RSA_KEY='…' and the like")
+			return
+		}
+		set[column] = value
+		rest = strings.TrimLeft(tail, " \n")
+	}
+	c.report("hostkeys", c.args)
+	c.change(testbed.Change{Table: "node_hostkeys", Where: map[string]string{"node_id": c.who.id}, Set: set})
+}
+
+func (c *call) hostInfo() {
+	v, ok := strings.CutPrefix(firstWord(c.args), "CDVERSION=")
+	if !ok || v == "" {
+		return
+	}
+	end := 0
+	for end < min(len(v), 31) && onlyOf(v[end:end+1], "-") {
+		end++
+	}
+	c.report("hostinfo", c.args)
+	c.updateNode(c.who.id, testbed.Columns{"cd_version": v[:end]})
+}
+
+// battery takes CAPACITY=percent VOLTAGE=volts, if they can be true.
+func (c *call) battery() {
+	words := strings.Fields(c.args)
+	if len(words) < 2 {
+		return
+	}
+	capacity, ok1 := leadingFloat(strings.TrimPrefix(words[0], "CAPACITY="))
+	voltage, ok2 := leadingFloat(strings.TrimPrefix(words[1], "VOLTAGE="))
+	if !ok1 || !ok2 || capacity < 0 || capacity > 100 || voltage < 5 || voltage > 15 {
+		c.refuse("battery: expected CAPACITY= from 0 to 100 and VOLTAGE= from 5 to 15")
+		return
+	}
+	c.report("battery", c.args)
+	c.updateNode(c.who.id, testbed.Columns{"battery_percentage": capacity, "battery_voltage": voltage,
+		"battery_timestamp": c.q.Now.Unix()})
+	c.linef("OK")
+}
+
+func (c *call) elvindPort() {
+	port, ok := leadingInt(c.args)
+	if !ok {
+		c.refuse("port %q is no number", firstWord(c.args))
+		return
+	}
+	c.report("elvindport", c.args)
+	c.change(testbed.Change{Table: "node_attributes", Op: testbed.Upsert,
+		Where: map[string]string{"node_id": c.who.host, "attrkey": "elvind_port"},
+		Set:   testbed.Columns{"attrvalue": strconv.FormatInt(port, 10)}})
+}
+
+// portRegister notes where a service of the experiment listens (port 0: no
+// more), or without a port tells it.
+func (c *call) portRegister() {
+	words := strings.Fields(c.args)
+	if len(words) == 0 || !c.who.allocated() {
+		return
+	}
+	service := words[0]
+	if !onlyOf(service, "_-.") {
+		c.refuse("service %q is no name", service)
+		return
+	}
+	where := map[string]string{"exptidx": c.who.exptidx, "service": service}
+	if len(words) == 1 {
+		for r := range c.db.Where("port_registration", "exptidx", c.who.exptidx) {
+			if r.Is("service", service) {
+				c.reply(protocol.PortRegistration{Port: r.Int("port"), NodeID: r.Text("node_id") + "." + c.site.Domain})
+			}
+		}
+		return
+	}
+	port, ok := leadingInt(words[1])
+	switch {
+	case !ok:
+		c.refuse("port %q is no number", words[1])
+	case port == 0:
+		c.report("portregister", c.args)
+		c.change(testbed.Change{Table: "port_registration", Op: testbed.Delete, Where: where})
+	default:
+		c.report("portregister", c.args)
+		c.change(testbed.Change{Table: "port_registration", Op: testbed.Upsert, Where: where,
+			Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.who.id, "port": port}})
+	}
+}
+
+// tipLineInfo notes where a vnode's console is: lines of "key: value".
+func (c *call) tipLineInfo() {
+	if !c.who.vnode {
+		return
+	}
+	set := testbed.Columns{"tipname": c.who.id}
+	columns := map[string]string{"host": "server", "port": "portnum", "keylen": "keylen", "key": "keydata"}
+	for line := range strings.Lines(c.args) {
+		key, value, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if !ok && key == "" {
+			continue
+		}
+		column, value := columns[key], strings.TrimSpace(value)
+		n, number := leadingInt(value)
+		switch {
+		case column == "" || !onlyOf(value, ".-"):
+			c.refuse("tiplineinfo: expected host, port, keylen and key, not %q", key)
+			return
+		case column == "portnum" || column == "keylen":
+			if !number {
+				c.refuse("tiplineinfo: %s is no number", key)
+				return
+			}
+			set[column] = n
+		default:
+			set[column] = value
+		}
+	}
+	if len(set) < 5 {
+		return
+	}
+	c.report("tiplineinfo", c.args)
+	c.upsertNode("tiplines", set)
+}
+
+func (c *call) sfsHostID() {
+	id := firstWord(c.args)
+	if host, hash, ok := strings.Cut(id, ":"); !ok || !onlyOf(host, ".-_") || !onlyOf(hash, "") || id == "" {
+		return
+	}
+	c.report("sfshostid", c.args)
+	c.change(testbed.Change{Table: "node_hostkeys", Where: map[string]string{"node_id": c.who.id},
+		Set: testbed.Columns{"sfshostid": id}})
+}

@@ -1,0 +1,108 @@
+package answer
+
+import (
+	"strings"
+
+	"emujail/protocol"
+)
+
+// useWeb: fetched from the web server, where nothing is mounted.
+func (c *call) useWeb() bool {
+	return c.who.mounts == "none" || c.who.vnode && c.who.sharing != ""
+}
+
+func (c *call) rpms() {
+	all := c.who.node.Text("rpms")
+	if all == "" || c.who.tainted("blackbox", "useronly") {
+		return
+	}
+	var list protocol.RPMs
+	for path := range strings.SplitSeq(all, ":") {
+		list = append(list, protocol.RPM{Server: c.site.WebServer(), UseWeb: c.useWeb(), Path: path})
+	}
+	c.reply(list)
+}
+
+// tarballs splits at every colon, so that URLs are torn apart, as ever; what
+// has no blank in it is dropped.
+func (c *call) tarballs() {
+	all := c.who.node.Text("tarballs")
+	if all == "" || c.who.tainted("blackbox", "useronly") {
+		return
+	}
+	var list protocol.Tarballs
+	for one := range strings.SplitSeq(all, ":") {
+		dir, path, ok := strings.Cut(one, " ")
+		if !ok {
+			continue
+		}
+		list = append(list, protocol.Tarball{Server: c.site.WebServer(), UseWeb: c.useWeb(), Dir: dir, Path: path})
+	}
+	c.reply(list)
+}
+
+func (c *call) blobs() {
+	var list protocol.Blobs
+	for b := range c.db.Where("experiment_blobs", "exptidx", c.who.exptidx) {
+		if b.Has("path") {
+			list = append(list, protocol.Blob{URL: "frisbee://" + b.Text("path"), Action: b.Text("action")})
+		}
+	}
+	c.reply(list)
+}
+
+func (c *call) startupCmd() {
+	command := c.who.node.Text("startupcmd")
+	if command == "" || c.who.tainted("blackbox") {
+		return
+	}
+	c.reply(protocol.StartupCmd{Command: command, UID: c.who.swapper})
+}
+
+func (c *call) programs() {
+	p := protocol.Programs{UID: c.who.swapper}
+	for r := range c.ofNode("virt_programs", "vnode") {
+		p.Programs = append(p.Programs, protocol.Program{Name: r.Text("vname"), Dir: r.Text("dir"),
+			Timeout: r.Text("timeout"), ExpectedExitCode: r.Text("expected_exit_code"), Command: r.Text("command")})
+	}
+	if len(p.Programs) > 0 {
+		c.reply(p)
+	}
+}
+
+func (c *call) trafgens() {
+	var list protocol.TrafGens
+	for r := range c.ofNode("virt_trafgens", "vnode") {
+		list = append(list, protocol.TrafGen{Name: r.Text("vname"),
+			MyName: orName(r.Text("ip"), r.Text("vnode")), MyPort: r.Int("port"),
+			PeerName: orName(r.Text("target_ip"), r.Text("target_vnode")), PeerPort: r.Int("target_port"),
+			Proto: r.Text("proto"), Role: r.Text("role"), Generator: r.Text("generator")})
+	}
+	c.reply(list)
+}
+
+// orName is an address, or the name of a node's first interface.
+func orName(ip, vnode string) string {
+	if ip != "" {
+		return ip
+	}
+	return vnode + "-0"
+}
+
+func (c *call) userEnv() {
+	var env protocol.UserEnv
+	for r := range c.db.Where("virt_user_environment", "exptidx", c.who.exptidx) {
+		env = append(env, protocol.EnvVar{Name: r.Text("name"), Value: r.Text("value")})
+	}
+	c.reply(env)
+}
+
+func (c *call) nseConfigs() {
+	if c.q.Transport == UDP {
+		c.refuse("nseconfigs over UDP")
+		return
+	}
+	for r := range c.ofNode("nseconfigs", "vname") {
+		c.out = append(c.out, r.Text("nseconfig")...)
+	}
+}
