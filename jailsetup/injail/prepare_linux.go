@@ -146,6 +146,11 @@ func hostsText(old string, s settings) string {
 	if addr == "" {
 		addr = "127.0.1.1"
 	}
+	// A line for this address and name stays as it is: the configuration's
+	// host names may have given the short name to another interface.
+	if strings.Contains(old, addr+"\t"+s.Hostname+" ") && strings.Contains(old, hostsMark) {
+		return old
+	}
 	var b strings.Builder
 	for line := range strings.Lines(old) {
 		if !strings.Contains(line, hostsMark) {
