@@ -70,12 +70,21 @@ func (c *call) firewallRules(kind, style string) {
 	}
 }
 
-// firewallHosts names the nodes behind the firewall, and the servers.
+// firewallHosts names the nodes behind the firewall, from version 26 on with
+// their MAC addresses, and from 34 on the servers.
 func (c *call) firewallHosts() {
 	for r := range c.db.Where("reserved", "exptidx", c.who.exptidx) {
-		if i := control(c.db, r.Text("node_id")); !i.IsZero() {
+		i := control(c.db, r.Text("node_id"))
+		switch {
+		case i.IsZero():
+		case c.version < 26:
+			c.linef("HOST=%s CNETIP=%s", r.Text("vname"), i.Text("IP"))
+		default:
 			c.linef("HOST=%s CNETIP=%s CNETMAC=%s", r.Text("vname"), i.Text("IP"), i.Text("mac"))
 		}
+	}
+	if c.version < 34 {
+		return
 	}
 	for n := range c.db.Rows("nodes") {
 		if n.Is("role", "ctrlnode") {

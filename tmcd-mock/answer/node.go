@@ -146,7 +146,7 @@ func (c *call) interfaceMap() {
 
 // hwInfo says what hardware the database expects.
 func (c *call) hwInfo() {
-	if c.who.vnode {
+	if c.who.vnode || !c.who.allocated() {
 		return
 	}
 	attr := map[string]string{}
