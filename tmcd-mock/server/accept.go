@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 	"emujail/tmcd-mock/store"
 )
@@ -44,7 +45,7 @@ func (s *Server) admit(c *net.TCPConn) {
 	}
 	s.work.Go(func() {
 		defer s.leave(c, peer.Addr())
-		x := &exchange{s: s, conn: c, peer: peer, source: peer.Addr(), transport: TCP, begun: time.Now()}
+		x := &exchange{s: s, conn: c, peer: peer, source: peer.Addr(), transport: answer.TCP, begun: time.Now()}
 		x.run()
 	})
 }
@@ -92,7 +93,7 @@ func reset(c *net.TCPConn) {
 }
 
 // early decides on trouble before anything is read.
-func (s *Server) early(source netip.Addr, t Transport) []fault.Trouble {
+func (s *Server) early(source netip.Addr, t answer.Transport) []fault.Trouble {
 	if s.o.Faults.Idle() {
 		return nil
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"emujail/protocol"
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 	"emujail/tmcd-mock/store"
 )
@@ -22,7 +23,7 @@ type exchange struct {
 	stream    net.Conn // conn, or TLS on it
 	peer      netip.AddrPort
 	source    netip.Addr // who asks: peer, unless a PROXY header says otherwise
-	transport Transport
+	transport answer.Transport
 	begun     time.Time
 	trouble   []fault.Trouble
 	entry     store.Request
@@ -39,7 +40,7 @@ func (x *exchange) run() {
 	buf := x.s.bufs.Get().(*[protocol.MaxRequest]byte)
 	defer x.s.bufs.Put(buf) // nothing of the request is kept: arguments that are kept are copied
 	x.buf = buf[:]
-	x.trouble = x.s.early(x.source, TCP)
+	x.trouble = x.s.early(x.source, answer.TCP)
 	if x.has(fault.Down) {
 		reset(x.conn)
 		x.end(store.Refused, "down on demand")
@@ -87,7 +88,7 @@ func (x *exchange) receive() (protocol.Request, error) {
 	if err := x.admitted(request); err != nil {
 		return request, err
 	}
-	if x.transport == TLS || request.EffectiveVersion() < firstToReadOn {
+	if x.transport == answer.TLS || request.EffectiveVersion() < firstToReadOn {
 		return request, nil
 	}
 	all, err := readRest(x.conn, x.buf, n, x.s.o.Limits.Idle, limit)
@@ -148,8 +149,8 @@ func (x *exchange) admitted(r protocol.Request) error {
 	return nil
 }
 
-func (x *exchange) query(r protocol.Request) Query {
-	return Query{Source: x.source, Transport: x.transport, Request: r}
+func (x *exchange) query(r protocol.Request) answer.Query {
+	return answer.Query{Source: x.source, Transport: x.transport, Request: r}
 }
 
 // answer lets the command run, unless trouble comes first, and sends what it says.

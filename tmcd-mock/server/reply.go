@@ -175,6 +175,9 @@ func (s *Server) wait(c interface {
 
 // pause waits, but not beyond Close.
 func (s *Server) pause(d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

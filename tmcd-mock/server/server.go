@@ -30,43 +30,20 @@ import (
 	"time"
 
 	"emujail/protocol"
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 	"emujail/tmcd-mock/store"
 )
-
-// Transport is how a request came.
-type Transport string
-
-// The transports.
-const (
-	TCP Transport = "tcp"
-	TLS Transport = "tls"
-	UDP Transport = "udp"
-)
-
-// Query is a request and who sent it.
-type Query struct {
-	Source    netip.Addr // unmapped; from a balancer's header if the balancer is configured
-	Transport Transport
-	Request   protocol.Request
-}
-
-// Verdict is what is to be said, or why nothing is.
-type Verdict struct {
-	Reply []byte
-	Why   string // not empty: refused; Reply isn't sent
-	Node  string // who was answered for, once known
-	Host  string // whose source address it was, once known
-}
 
 // Options say where and how to serve. Listen and Answer are needed.
 type Options struct {
 	Listen []netip.AddrPort // see CheckListen; port 0: the kernel chooses, the same for TCP and UDP
 
 	// Admit makes the checks that come before the rest of a request is read; nil admits all.
-	Admit func(Query) Verdict
-	// Answer runs the command. It makes all checks again.
-	Answer func(Query) Verdict
+	Admit func(answer.Query) answer.Result
+	// Answer runs the command. It makes all checks again. Either keeps nothing of the request's
+	// Args, which lie in a buffer that is used again.
+	Answer func(answer.Query) answer.Result
 	// Host names the host with an address, or returns "".
 	Host func(netip.Addr) string
 

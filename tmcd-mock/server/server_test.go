@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 	"emujail/tmcd-mock/store"
 )
@@ -24,8 +25,8 @@ func start(t testing.TB, change func(*Options)) *Server {
 	t.Helper()
 	o := Options{
 		Listen: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")},
-		Answer: func(q Query) Verdict {
-			v := Verdict{Node: "pc1", Host: "pc1"}
+		Answer: func(q answer.Query) answer.Result {
+			v := answer.Result{Node: "pc1", Host: "pc1"}
 			switch q.Request.Command {
 			case "nodeid":
 				v.Reply = fmt.Appendf(nil, "%v %v\n", q.Source, q.Transport)
@@ -38,11 +39,11 @@ func start(t testing.TB, change func(*Options)) *Server {
 			}
 			return v
 		},
-		Admit: func(q Query) Verdict {
+		Admit: func(q answer.Query) answer.Result {
 			if q.Request.Command == "status" {
-				return Verdict{Node: "pc1", Host: "pc1", Why: "not for you"}
+				return answer.Result{Node: "pc1", Host: "pc1", Why: "not for you"}
 			}
-			return Verdict{Node: "pc1", Host: "pc1"}
+			return answer.Result{Node: "pc1", Host: "pc1"}
 		},
 		Limits: Limits{Idle: 200 * time.Millisecond},
 	}
@@ -153,7 +154,7 @@ func TestRequestChunks(t *testing.T) {
 	seen := make(chan bool, 10)
 	s := start(t, func(o *Options) {
 		admit := o.Admit
-		o.Admit = func(q Query) Verdict { seen <- true; return admit(q) }
+		o.Admit = func(q answer.Query) answer.Result { seen <- true; return admit(q) }
 	})
 	for _, row := range []struct {
 		name   string

@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"time"
 
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 )
 
@@ -37,7 +38,7 @@ func (x *exchange) handshake(deadline time.Time) error {
 	if err := c.HandshakeContext(ctx); err != nil {
 		return fmt.Errorf("TLS handshake: %w", err)
 	}
-	x.stream, x.transport = c, TLS
+	x.stream, x.transport = c, answer.TLS
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"emujail/protocol"
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 	"emujail/tmcd-mock/store"
 )
@@ -37,7 +38,7 @@ func (s *Server) datagrams(c *net.UDPConn) {
 		s.work.Go(func() {
 			defer func() { <-s.udpN }()
 			d := &datagram{c: c, peer: peer}
-			d.x = exchange{s: s, peer: unmap(peer), source: peer.Addr().Unmap(), transport: UDP, begun: time.Now()}
+			d.x = exchange{s: s, peer: unmap(peer), source: peer.Addr().Unmap(), transport: answer.UDP, begun: time.Now()}
 			d.run(data)
 		})
 	}
@@ -53,7 +54,7 @@ type datagram struct {
 func (d *datagram) run(data []byte) {
 	x := &d.x
 	x.entry.Received = len(data)
-	x.trouble = x.s.early(x.source, UDP)
+	x.trouble = x.s.early(x.source, answer.UDP)
 	if x.has(fault.Down) {
 		x.end(store.Refused, "down on demand")
 		return
@@ -68,7 +69,7 @@ func (d *datagram) run(data []byte) {
 		x.end(store.Refused, err.Error())
 		return
 	}
-	ask := fault.Ask{Command: r.Command, Node: x.node, Host: x.entry.Host, Transport: string(UDP)}
+	ask := fault.Ask{Command: r.Command, Node: x.node, Host: x.entry.Host, Transport: string(answer.UDP)}
 	x.trouble = append(x.trouble, x.s.o.Faults.For(ask, time.Now())...)
 	switch {
 	case x.has(fault.Refuse), x.has(fault.Hang):
