@@ -15,6 +15,9 @@ import (
 const (
 	hostsFile     = "/etc/hosts"
 	hostsOriginal = "/etc/emulab/hosts" // what reset puts back
+
+	// hostsMark ends the line that PID 1 makes and leaves to us if it's right.
+	hostsMark = "# this jail"
 )
 
 // hostNames writes /etc/hosts: loop-back, ourselves on the control network,
@@ -48,7 +51,7 @@ func (r *Run) hosts(names []protocol.HostName) []byte {
 	}
 	b := fmt.Appendf(nil, "127.0.0.1\t%s\n::1\tlocalhost ip6-localhost ip6-loopback\n", local)
 	if addr, err := netip.ParseAddr(r.Conf.JailIP); err == nil && hostName(r.Conf.HostName) {
-		b = fmt.Appendf(b, "%s\t%s\n", addr, r.Conf.HostName)
+		b = fmt.Appendf(b, "%s\t%s %s\n", addr, r.Conf.HostName, hostsMark)
 	}
 	for _, h := range names {
 		addr, err := netip.ParseAddr(h.IP)

@@ -243,7 +243,7 @@ func TestBoot(t *testing.T) {
 		"/users/alice/.profile":             "umask 022\n",
 		"/users/alice/.ssh/authorized_keys": keysHeader + "ssh-ed25519 AAAA alice@home\n",
 		"/etc/hosts": "127.0.0.1\tlocalhost loghost localhost.example.emulab.net\n::1\tlocalhost ip6-localhost ip6-loopback\n" +
-			"172.16.1.1\tnode-a.demo.jails.example.emulab.net\n" +
+			"172.16.1.1\tnode-a.demo.jails.example.emulab.net # this jail\n" +
 			"10.1.1.2\tnode-a-lan0 node-a-0 node-a\n10.1.1.3\tnode-b-lan0 node-b-0 node-b\n",
 		"/var/emulab/db/passdb":  "alice 2001:100\nbob 2002:100\n",
 		"/var/emulab/db/groupdb": "jails 6001:0\n",
