@@ -231,6 +231,9 @@ func letGo(ours *os.File, s setup) error {
 	}
 	answer := make([]byte, 4096)
 	n, err := ours.Read(answer)
+	if err == nil && string(answer[:n]) == `{"ready":true}` { // said before the go, or before the failure
+		n, err = ours.Read(answer)
+	}
 	if n > 0 {
 		return errors.New(string(answer[:n]))
 	}

@@ -35,7 +35,7 @@ func NewHost(site Site, hands Hands, log *slog.Logger) (*Host, error) {
 }
 
 // shownPrograms are what a jail sees in /run/emulab/bin.
-var shownPrograms = [...]string{"injail", "tmcc"}
+var shownPrograms = [...]string{"injail", "injail-rc", "tmcc"}
 
 // installPrograms copies the jails' programs to a directory named by their
 // content, where no build replaces them under a running jail.

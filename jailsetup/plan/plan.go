@@ -67,7 +67,8 @@ func (s *State) Close() {
 
 // Step is one change to the host.
 type Step interface {
-	// String says in one line what the step will do; `-n` prints it.
+	// String says in one line what the step will do, and may list details in
+	// further lines; `-n` prints it all.
 	String() string
 	// Undo is what takes the deed back, first what must be undone last. It is
 	// asked for, and recorded, before Do.

@@ -3,6 +3,7 @@ package plan
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -21,22 +22,28 @@ type Event struct {
 func Run(ctx context.Context, steps []Step, log *Log, s *State, trace func(Event)) error {
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%s: %w", step, context.Cause(ctx))
+			return fmt.Errorf("%s: %w", title(step), context.Cause(ctx))
 		}
 		start := time.Now()
 		err := runOne(ctx, step, log, s)
 		if trace != nil {
-			e := Event{Step: step.String(), Start: start, Took: time.Since(start)}
+			e := Event{Step: title(step), Start: start, Took: time.Since(start)}
 			if err != nil {
 				e.Error = err.Error()
 			}
 			trace(e)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", step, err)
+			return fmt.Errorf("%s: %w", title(step), err)
 		}
 	}
 	return nil
+}
+
+// title is a step's first line: a step may list what it does below it.
+func title(step Step) string {
+	line, _, _ := strings.Cut(step.String(), "\n")
+	return line
 }
 
 func runOne(ctx context.Context, step Step, log *Log, s *State) error {

@@ -69,7 +69,7 @@ func run(conn *net.UnixConn) error {
 	if err := send(conn, message{Started: first.cmd.Process.Pid}, first.pidfd, ns.UserNS, ns.PIDNS, ns.NetNS); err != nil {
 		return fmt.Errorf("report the first process: %w", err)
 	}
-	if err := c.Layout.Build(ns); err != nil {
+	if err := c.Layout.Build(ns, first.awaitReady); err != nil {
 		return err
 	}
 	if err := <-placed; err != nil {
@@ -127,6 +127,9 @@ func unshare(hostname string) error {
 	return nil
 }
 
+// programPath is stage 0's program as the child finds it: its descriptor 4.
+const programPath = "/proc/self/fd/4"
+
 // first is the jail's first process, still stage 0.
 type first struct {
 	cmd   *exec.Cmd
@@ -142,6 +145,11 @@ func startFirst(c Config) (*first, error) {
 		return nil, err
 	}
 	defer cgroup.Close()
+	program, err := os.Open(c.Injail)
+	if err != nil {
+		return nil, err
+	}
+	defer program.Close()
 	ours, theirs, err := pair()
 	if err != nil {
 		return nil, err
@@ -149,9 +157,12 @@ func startFirst(c Config) (*first, error) {
 	defer theirs.Close()
 	pidfd := -1
 	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: c.Layout.IDBase, Size: idCount}}
-	cmd := exec.Command(c.Injail, "stage0", "-max-user-ns", strconv.Itoa(c.MaxUserNS))
+	// By descriptor: the jail's ids may not search the directory that it lies
+	// in, and the child has them before it executes.
+	cmd := exec.Command(programPath, "stage0", "-max-user-ns", strconv.Itoa(c.MaxUserNS))
+	cmd.Args[0] = "injail"
 	cmd.Env = []string{"TMCCVNODEID=" + c.VNode}
-	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.ExtraFiles = []*os.File{theirs, program} // 3 and 4
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:                 syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID | syscall.CLONE_NEWNET,
 		UidMappings:                ids,
@@ -183,6 +194,21 @@ func openNamespaces(pid int) (tree.Namespaces, error) {
 		*n.file = f
 	}
 	return ns, nil
+}
+
+// awaitReady waits until stage 0 has done what needs the host's tree, its /proc
+// above all: only then may the root go away under it.
+func (f *first) awaitReady() error {
+	m, _, err := receive(f.conn, time.Now().Add(goTimeout))
+	switch {
+	case err != nil:
+		return fmt.Errorf("wait for stage 0: %w", err)
+	case m.Error != "":
+		return fmt.Errorf("stage 0: %s", m.Error)
+	case !m.Ready:
+		return errors.New("stage 0 said something else than ready")
+	}
+	return nil
 }
 
 // letGo waits for the supervisor's "go", passes it on, and reports what comes

@@ -9,7 +9,9 @@
 //	supervisor            jailspawn                      stage 0 (injail)
 //	Config ────────────▶  unshare, start ─────────────▶  waits
 //	        ◀─── started: pid, pidfd, namespaces
-//	links, filters        mounts, pivot_root
+//	links, filters        mounts
+//	                              ◀─────────────────── ready
+//	                      pivot_root
 //	go ────────────────▶  go ────────────────────────▶   locks, drops, exec
 //	        ◀─── running, or what failed
 //
@@ -48,5 +50,6 @@ type message struct {
 	Started int             `json:"started,omitempty"` // pid, as the host counts; with four descriptors
 	Go      json.RawMessage `json:"go,omitempty"`      // stage 0's message, passed on as it is
 	Running bool            `json:"running,omitempty"`
+	Ready   bool            `json:"ready,omitempty"` // stage 0's first word: it needs the host's tree no more
 	Error   string          `json:"error,omitempty"`
 }

@@ -3,8 +3,9 @@
 //
 // The spawner on the host starts "injail stage0" with file descriptor 3 as one
 // end of a SOCK_SEQPACKET pair. Stage 0 still sees the host's tree; it is our
-// code and nobody else is in the namespaces. It waits for one [Message], while
-// the spawner mounts, plugs cables and pivots the root under it. Then, on one
+// code and nobody else is in the namespaces. It says [Ready] and waits for one
+// [Message], while the spawner mounts, plugs cables and, no sooner than it has
+// heard Ready, pivots the root under it. Then, on one
 // locked thread, in this order:
 //
 //	new session keyring → own mount and cgroup namespace → clean session,
@@ -49,6 +50,12 @@ type Message struct {
 	Argv []string `json:"argv"`
 	// Env is the whole environment of that program, KEY=value each.
 	Env []string `json:"env,omitempty"`
+}
+
+// Ready is what stage 0 says first: it has done what needs the host's tree, and
+// the spawner may pivot the root away under it.
+type Ready struct {
+	Ready bool `json:"ready"`
 }
 
 // Failure is what stage 0 answers when it cannot go on.

@@ -60,6 +60,9 @@ func run(limit int) error {
 			return err
 		}
 	}
+	if err := sayReady(); err != nil {
+		return err
+	}
 	m, err := receive()
 	if err != nil {
 		return err
@@ -96,6 +99,19 @@ func limitUserNamespaces(n int) error {
 	}
 	if _, err := unix.Write(fd, strconv.AppendInt(nil, int64(n), 10)); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// sayReady tells the spawner that the host's tree isn't needed any more: the
+// root may be pivoted from now on.
+func sayReady() error {
+	b, err := json.Marshal(Ready{Ready: true})
+	if err != nil {
+		return err
+	}
+	if _, err := unix.Write(FD, b); err != nil {
+		return fmt.Errorf("say ready on descriptor %d: %w", FD, err)
 	}
 	return nil
 }

@@ -52,8 +52,9 @@ type builder struct {
 
 // Build mounts everything and makes it the root of the calling thread's mount
 // namespace, with the old root detached. The thread must be locked and have
-// unshared its mount namespace, with / private.
-func (l Layout) Build(ns Namespaces) error {
+// unshared its mount namespace, with / private. Before the old root goes, Build
+// calls ready, which may wait and may refuse.
+func (l Layout) Build(ns Namespaces, ready func() error) error {
 	b := &builder{Layout: l, Namespaces: ns}
 	root, err := mountImage(l.Image, ns.UserNS)
 	if err != nil {
@@ -73,6 +74,9 @@ func (l Layout) Build(ns Namespaces) error {
 		if err := piece(); err != nil {
 			return err
 		}
+	}
+	if err := ready(); err != nil {
+		return err
 	}
 	return pivot(root)
 }
