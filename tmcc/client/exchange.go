@@ -172,7 +172,7 @@ func (c *Client) connect(ctx context.Context, e endpoint, req protocol.Request) 
 	if err != nil {
 		return nil, bare(err)
 	}
-	if network != TCP {
+	if network != TCP || c.opts.Network == TCP && c.opts.Preface == nil {
 		return conn, nil
 	}
 	ready, err := c.prepare(ctx, conn, e, req)
@@ -183,7 +183,6 @@ func (c *Client) connect(ctx context.Context, e endpoint, req protocol.Request) 
 }
 
 // prepare sends what comes before a request over TCP: preface, tag, handshake.
-// Plain TCP needs nothing.
 func (c *Client) prepare(ctx context.Context, raw net.Conn, e endpoint, req protocol.Request) (net.Conn, error) {
 	limit := c.opts.DialTimeout
 	if limit == 0 {
