@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/injail/hostkey"
 )
@@ -201,17 +202,33 @@ func readFile(path string) string {
 // consoleLog opens the file that /etc/rc writes to, or /dev/null when the
 // jail's disk doesn't have it.
 func consoleLog(root string) *os.File {
-	path := filepath.Join(root, "/var/log/console.log")
-	flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NONBLOCK | syscall.O_NOFOLLOW
-	if f, err := os.OpenFile(path, flags, 0o640); err == nil {
-		if st, err := f.Stat(); err == nil && st.Mode().IsRegular() {
-			return f
-		}
-		f.Close()
+	if f, err := openLog(root + "/var/log/console.log"); err == nil {
+		return f
 	}
 	f, err := os.OpenFile("/dev/null", os.O_WRONLY, 0)
 	if err != nil {
 		return os.Stderr
 	}
 	return f
+}
+
+// openLog opens a plain file to append to, and waits for nobody if it is
+// something else. What becomes /etc/rc's output must block as files do.
+func openLog(path string) (*os.File, error) {
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_APPEND|unix.O_CREAT|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	err = unix.Fstat(fd, &st)
+	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = errors.New("not a plain file")
+	}
+	if err == nil {
+		err = unix.SetNonblock(fd, false)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open %s: %w", path, err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
