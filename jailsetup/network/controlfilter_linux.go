@@ -1,10 +1,8 @@
 package network
 
 import (
-	"context"
 	"crypto/sha256"
 	"net/netip"
-	"os"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -126,39 +124,13 @@ func controlRouterTable(c Control, s controlSets) table {
 	}
 }
 
-// admit lets a jail's port send, before the port exists.
-func (s controlSets) admit(port string, mac MAC, addr netip.Addr, experiment string) []change {
+// of is what lets a jail's port send: in the sets before the port exists, and
+// out of them before it goes.
+func (s controlSets) of(port string, mac MAC, addr netip.Addr, experiment string) []entries {
 	id, ip := experimentID(experiment), addr.AsSlice()
-	return []change{
-		{set: s.ports, add: []nftables.SetElement{{Key: key(ifName(port), mac[:], ip)}}},
-		{set: s.experiments, add: []nftables.SetElement{{Key: ip, Val: id}}},
-		{set: s.members, add: []nftables.SetElement{{Key: key(id, ip)}}},
+	return []entries{
+		{s.ports, []nftables.SetElement{{Key: key(ifName(port), mac[:], ip)}}},
+		{s.experiments, []nftables.SetElement{{Key: ip, Val: id}}},
+		{s.members, []nftables.SetElement{{Key: key(id, ip)}}},
 	}
-}
-
-// expel takes back what admit gave, and what an earlier life of the port left.
-// The address keeps its experiment if a newer port has it already.
-func (s controlSets) expel(ctx context.Context, ns *os.File, port string, addr netip.Addr) error {
-	return takeAway(ctx, ns, func() ([]change, error) {
-		ports, err := elements(s.ports)
-		if err != nil {
-			return nil, err
-		}
-		mine, others := ofPort(ports, port)
-		changes := []change{{set: s.ports, take: mine}}
-		if endsWith(others, addr.AsSlice()) {
-			return changes, nil
-		}
-		experiments, err := elements(s.experiments)
-		if err != nil {
-			return nil, err
-		}
-		members, err := elements(s.members)
-		if err != nil {
-			return nil, err
-		}
-		return append(changes,
-			change{set: s.experiments, take: withKey(experiments, addr.AsSlice())},
-			change{set: s.members, take: endingWith(members, addr.AsSlice())}), nil
-	})
 }

@@ -34,6 +34,7 @@ type controlLinkUndo struct {
 	Experiment string     `json:"experiment"`
 	Link       string     `json:"link"`
 	Addr       netip.Addr `json:"addr"`
+	MAC        MAC        `json:"mac"`
 	Group      uint32     `json:"group,omitempty"`
 }
 
@@ -63,7 +64,7 @@ func (s ControlLink) Undo() ([]plan.Undo, error) {
 	}
 	return oneUndo(KindControlLink, controlLinkUndo{
 		RunDir: s.Control.RunDir, VNode: s.VNode, Experiment: s.Experiment,
-		Link: host, Addr: s.Addr, Group: s.Group,
+		Link: host, Addr: s.Addr, MAC: s.mac(), Group: s.Group,
 	})
 }
 
@@ -100,7 +101,7 @@ func (s ControlLink) Do(ctx context.Context, st *plan.State) error {
 	}
 	defer ns.Close()
 	err = inNamespace(ns, func() error {
-		if err := commit(newControlSets().admit(host, s.mac(), s.Addr, s.Experiment)...); err != nil {
+		if err := put(newControlSets().of(host, s.mac(), s.Addr, s.Experiment)); err != nil {
 			return err
 		}
 		return s.makeHostEnd(ctx, host, st)
@@ -108,10 +109,14 @@ func (s ControlLink) Do(ctx context.Context, st *plan.State) error {
 	if err != nil {
 		return err
 	}
-	return setUpInside(st.NetNS, s.name(), []sysctl{
+	err = setUpInside(st.NetNS, s.name(), []sysctl{
 		// Nothing but IPv4 passes the filter.
 		{"ipv6/conf/" + s.name() + "/disable_ipv6", "1", true},
 	}, s.setUp)
+	if err != nil {
+		return err
+	}
+	return waitUp(ctx, ns, host)
 }
 
 func (s ControlLink) makeHostEnd(ctx context.Context, host string, st *plan.State) error {
@@ -174,31 +179,27 @@ func undoControlLink(ctx context.Context, u controlLinkUndo) error {
 		return fmt.Errorf("open control namespace: %w", err)
 	}
 	defer ns.Close()
-	if err := newControlSets().expel(ctx, ns, u.Link, u.Addr); err != nil {
-		return err
-	}
 	return inNamespace(ns, func() error {
+		if err := take(newControlSets().of(u.Link, u.MAC, u.Addr, u.Experiment)); err != nil {
+			return err
+		}
 		h, err := newRouteHandle()
 		if err != nil {
 			return err
 		}
 		defer h.Close()
-		if err := deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group); err != nil {
+		if err := u.forget(h); err != nil {
 			return err
 		}
-		return u.forget(h)
+		return deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group)
 	})
 }
 
-// forget removes what the router knows of the address, unless a newer port of
-// the bridge has it.
+// forget removes what the router knows of the address: who gets it next starts
+// without the connections of this jail (T50).
 func (u controlLinkUndo) forget(h *netlink.Handle) error {
-	list, err := elements(newControlSets().ports)
-	if err != nil || endsWith(list, u.Addr.AsSlice()) {
-		return err
-	}
 	ip := net.IP(u.Addr.AsSlice())
-	err = forgetFlows(func(f *netlink.ConntrackFlow) bool {
+	err := forgetFlows(func(f *netlink.ConntrackFlow) bool {
 		return f.Forward.SrcIP.Equal(ip) || f.Forward.DstIP.Equal(ip)
 	})
 	if err != nil {

@@ -118,11 +118,13 @@ type ExperimentLink struct {
 }
 
 type experimentLinkUndo struct {
-	RunDir string `json:"run_dir"`
-	Pin    string `json:"pin"`
-	VNode  string `json:"vnode"`
-	Link   string `json:"link"`
-	Group  uint32 `json:"group,omitempty"`
+	RunDir string         `json:"run_dir"`
+	Pin    string         `json:"pin"`
+	VNode  string         `json:"vnode"`
+	Link   string         `json:"link"`
+	MAC    MAC            `json:"mac"`
+	Addrs  []netip.Prefix `json:"addrs"`
+	Group  uint32         `json:"group,omitempty"`
 }
 
 func (s ExperimentLink) String() string {
@@ -140,7 +142,8 @@ func (s ExperimentLink) Undo() ([]plan.Undo, error) {
 		return nil, err
 	}
 	return oneUndo(KindExperimentLink, experimentLinkUndo{
-		RunDir: s.RunDir, Pin: experimentPin(s.Experiment), VNode: s.VNode, Link: host, Group: s.Group,
+		RunDir: s.RunDir, Pin: experimentPin(s.Experiment), VNode: s.VNode, Link: host,
+		MAC: s.MAC, Addrs: s.Addrs, Group: s.Group,
 	})
 }
 
@@ -181,7 +184,7 @@ func (s ExperimentLink) Do(ctx context.Context, st *plan.State) error {
 	}
 	defer ns.Close()
 	err = inNamespace(ns, func() error {
-		if err := commit(newExperimentSets().admit(host, s.MAC, s.Addrs)...); err != nil {
+		if err := put(newExperimentSets().of(host, s.MAC, s.Addrs)); err != nil {
 			return err
 		}
 		return s.makeHostEnd(ctx, host, st)
@@ -189,7 +192,10 @@ func (s ExperimentLink) Do(ctx context.Context, st *plan.State) error {
 	if err != nil {
 		return err
 	}
-	return setUpInside(st.NetNS, s.Name, nil, s.setUp)
+	if err := setUpInside(st.NetNS, s.Name, nil, s.setUp); err != nil {
+		return err
+	}
+	return waitUp(ctx, ns, host)
 }
 
 func openOrMakeExperiment(runDir, experiment string) (*os.File, error) {
@@ -246,10 +252,15 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		return fmt.Errorf("open experiment namespace: %w", err)
 	}
 	defer ns.Close()
-	if err := newExperimentSets().expel(ctx, ns, u.Link); err != nil {
-		return err
-	}
-	return withRoutes(ns, func(h *netlink.Handle) error {
+	return inNamespace(ns, func() error {
+		if err := take(newExperimentSets().of(u.Link, u.MAC, u.Addrs)); err != nil {
+			return err
+		}
+		h, err := newRouteHandle()
+		if err != nil {
+			return err
+		}
+		defer h.Close()
 		return deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group)
 	})
 }

@@ -1,9 +1,7 @@
 package network
 
 import (
-	"context"
 	"net/netip"
-	"os"
 
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
@@ -83,8 +81,9 @@ func experimentTables() []table {
 	}}
 }
 
-// admit lets a jail's port send, before the port exists.
-func (s experimentSets) admit(port string, mac MAC, addrs []netip.Prefix) []change {
+// of is what lets a jail's port send: in the sets before the port exists, and
+// out of them before it goes.
+func (s experimentSets) of(port string, mac MAC, addrs []netip.Prefix) []entries {
 	dev := ifName(port)
 	var arp []nftables.SetElement
 	nd := []nftables.SetElement{{Key: key(dev, linkLocal(mac).AsSlice())}}
@@ -95,27 +94,11 @@ func (s experimentSets) admit(port string, mac MAC, addrs []netip.Prefix) []chan
 			nd = append(nd, nftables.SetElement{Key: key(dev, a.Addr().AsSlice())})
 		}
 	}
-	return []change{
-		{set: s.senders, add: []nftables.SetElement{{Key: key(dev, mac[:])}}},
-		{set: s.arp, add: arp},
-		{set: s.neighbours, add: nd},
+	return []entries{
+		{s.senders, []nftables.SetElement{{Key: key(dev, mac[:])}}},
+		{s.arp, arp},
+		{s.neighbours, nd},
 	}
-}
-
-// expel takes back what admit gave.
-func (s experimentSets) expel(ctx context.Context, ns *os.File, port string) error {
-	return takeAway(ctx, ns, func() ([]change, error) {
-		var changes []change
-		for _, set := range []*nftables.Set{s.senders, s.arp, s.neighbours} {
-			list, err := elements(set)
-			if err != nil {
-				return nil, err
-			}
-			mine, _ := ofPort(list, port)
-			changes = append(changes, change{set: set, take: mine})
-		}
-		return changes, nil
-	})
 }
 
 // linkLocal is the IPv6 address that a link makes of its MAC (RFC 4291, modified

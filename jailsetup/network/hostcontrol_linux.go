@@ -139,7 +139,10 @@ func ensureUplink(ctx context.Context, c Control, ns *os.File) error {
 	if err != nil {
 		return err
 	}
-	return setUpHostEnd(h, c, link)
+	if err := setUpHostEnd(h, c, link); err != nil {
+		return err
+	}
+	return waitUp(ctx, ns, controlUplink)
 }
 
 const uplinkAlias = "emulab jails: control uplink"

@@ -18,7 +18,7 @@ func AddHostPort(ctx context.Context, c Control, p Port) error {
 		return err
 	}
 	return inControl(ctx, c, func() error {
-		return commit(change{set: newControlSets().hostPorts, add: portElements(p)})
+		return put(portEntries(p))
 	})
 }
 
@@ -26,12 +26,7 @@ func AddHostPort(ctx context.Context, c Control, p Port) error {
 // to it. That it wasn't open is no error.
 func RemoveHostPort(ctx context.Context, c Control, p Port) error {
 	return inControl(ctx, c, func() error {
-		set := newControlSets().hostPorts
-		list, err := elements(set)
-		if err != nil {
-			return err
-		}
-		if err := commit(change{set: set, take: withKey(list, portKey(p))}); err != nil {
+		if err := take(portEntries(p)); err != nil {
 			return err
 		}
 		return forgetFlows(func(f *netlink.ConntrackFlow) bool {
@@ -88,23 +83,24 @@ func setHostPorts(want []Port) error {
 	if err != nil {
 		return err
 	}
-	var surplus []nftables.SetElement
+	var surplus []Port
 	for _, p := range have {
 		if !slices.Contains(want, p) {
-			surplus = append(surplus, portElements(p)...)
+			surplus = append(surplus, p)
 		}
 	}
-	return commit(change{set: newControlSets().hostPorts, add: portElements(want...), take: surplus})
+	if err := put(portEntries(want...)); err != nil {
+		return err
+	}
+	return take(portEntries(surplus...))
 }
 
-func portKey(p Port) []byte { return key([]byte{byte(p.Proto)}, be16(p.Number)) }
-
-func portElements(list ...Port) []nftables.SetElement {
-	var out []nftables.SetElement
-	for _, p := range list {
-		out = append(out, nftables.SetElement{Key: portKey(p)})
+func portEntries(ports ...Port) []entries {
+	e := entries{set: newControlSets().hostPorts}
+	for _, p := range ports {
+		e.list = append(e.list, nftables.SetElement{Key: key([]byte{byte(p.Proto)}, be16(p.Number))})
 	}
-	return out
+	return []entries{e}
 }
 
 // flowFilter picks tracked connections.

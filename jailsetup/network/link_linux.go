@@ -19,6 +19,9 @@ import (
 // takes its links along 14 to 60 ms later (linux.md §9.1).
 const goneTimeout = 2 * time.Second
 
+// upTimeout is how long a link may take to come into service.
+const upTimeout = 3 * time.Second
+
 // pair is a veth pair: the host's end here, its peer in a jail.
 type pair struct {
 	name    string // of the host's end
@@ -136,6 +139,25 @@ func waitGone(ctx context.Context, h *netlink.Handle, name string) error {
 	return poll(ctx, func() (bool, error) {
 		link, err := linkByName(h, name)
 		return link == nil && err == nil, err
+	})
+}
+
+// waitUp waits until a host end is in service, after both ends are up. A veth's
+// carrier comes by way of the kernel's link watch; until that has run, the
+// bridge drops what the jail sends, and a lost first ARP request costs it a
+// second. Asking for the link makes the watch run at once; kernels before 6.9
+// take their time, a second at worst.
+func waitUp(ctx context.Context, ns *os.File, name string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("link %s has no carrier after %s", name, upTimeout))
+	defer cancel()
+	return withRoutes(ns, func(h *netlink.Handle) error {
+		return poll(ctx, func() (bool, error) {
+			l, err := h.LinkByName(name)
+			if err != nil {
+				return false, fmt.Errorf("wait for carrier of %s: %w", name, err)
+			}
+			return l.Attrs().OperState == netlink.OperUp, nil
+		})
 	})
 }
 

@@ -1,13 +1,13 @@
 package network
 
 import (
-	"bytes"
-	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
+	"strings"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
 )
 
@@ -34,32 +34,95 @@ func (t table) handle() *nftables.Table {
 	return &nftables.Table{Name: tableName, Family: t.family}
 }
 
-// apply makes the kernel's tables what they should be, in one transaction: the
-// rules are replaced, the sets' elements stay. So it may be repeated while jails
-// run, by another version of this program too, and no frame meets a gap.
+// apply makes the calling thread's namespace have the tables as they should be,
+// in one transaction: rules are replaced, the sets' elements stay. So it may be
+// repeated while jails run, by another version of this program too, and no frame
+// meets a gap. Tables that are right already, by their mark, are left alone:
+// replacing rules makes the kernel wait for 10 ms.
 func apply(tables ...table) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables socket: %w", err)
 	}
+	marks, err := oldMarks(conn)
+	if err != nil {
+		return err
+	}
 	for _, t := range tables {
-		h := conn.AddTable(t.handle())
-		for i, s := range t.sets {
-			// A number of our own: the library's counter is a bare global,
-			// shared by every goroutine.
-			s.Table, s.ID = h, uint32(i+1)
-			if err := conn.AddSet(s, nil); err != nil {
-				return fmt.Errorf("add set %s: %w", s.Name, err)
-			}
+		mark, err := t.mark()
+		if err != nil {
+			return err
 		}
-		for _, c := range t.chains {
-			addChain(conn, h, c)
+		if old := marks[t.family]; len(old) == 1 && old[0].Name == mark {
+			continue
+		}
+		if err := t.write(conn, mark, marks[t.family]); err != nil {
+			return err
 		}
 	}
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("write filters: %w", err)
 	}
 	return nil
+}
+
+func (t table) write(conn *nftables.Conn, mark string, old []*nftables.Chain) error {
+	h := conn.AddTable(t.handle())
+	for i, s := range t.sets {
+		// A number of our own: the library's counter is a bare global, shared
+		// by every goroutine.
+		s.Table, s.ID = h, uint32(i+1)
+		if err := conn.AddSet(s, nil); err != nil {
+			return fmt.Errorf("add set %s: %w", s.Name, err)
+		}
+	}
+	for _, c := range t.chains {
+		addChain(conn, h, c)
+	}
+	for _, c := range old {
+		conn.DelChain(c)
+	}
+	conn.AddChain(&nftables.Chain{Name: mark, Table: h})
+	return nil
+}
+
+// markPrefix begins the name of an empty chain that says which rules a table
+// has: a hash of them.
+const markPrefix = "rules-"
+
+func oldMarks(conn *nftables.Conn) (map[nftables.TableFamily][]*nftables.Chain, error) {
+	list, err := conn.ListChains()
+	if err != nil {
+		return nil, fmt.Errorf("list filter chains: %w", err)
+	}
+	marks := map[nftables.TableFamily][]*nftables.Chain{}
+	for _, c := range list {
+		if c.Table.Name == tableName && strings.HasPrefix(c.Name, markPrefix) {
+			marks[c.Table.Family] = append(marks[c.Table.Family], c)
+		}
+	}
+	return marks, nil
+}
+
+func (t table) mark() (string, error) {
+	h := sha256.New()
+	for _, s := range t.sets {
+		fmt.Fprintf(h, "set %s %s %s %v\n", s.Name, s.KeyType.Name, s.DataType.Name, s.Dynamic)
+	}
+	for _, c := range t.chains {
+		fmt.Fprintf(h, "chain %s %d %d %d\n", c.name, *c.hook, c.priority, c.policy)
+		for _, r := range c.rules {
+			for _, e := range r {
+				b, err := expr.Marshal(byte(t.family), e)
+				if err != nil {
+					return "", fmt.Errorf("render rule of chain %s: %w", c.name, err)
+				}
+				h.Write(b)
+			}
+			h.Write([]byte{'\n'})
+		}
+	}
+	return fmt.Sprintf("%s%x", markPrefix, h.Sum(nil)[:8]), nil
 }
 
 func addChain(conn *nftables.Conn, t *nftables.Table, c chain) {
@@ -74,110 +137,65 @@ func addChain(conn *nftables.Conn, t *nftables.Table, c chain) {
 	}
 }
 
-// change is one change of a set: elements that are added, and elements that go.
-type change struct {
-	set       *nftables.Set
-	add, take []nftables.SetElement
+// entries are elements that belong into a set.
+type entries struct {
+	set  *nftables.Set
+	list []nftables.SetElement
 }
 
-// commit makes all changes or none. Adding what is there is no error; taking
-// what is not there is [unix.ENOENT].
-func commit(changes ...change) error {
+// put adds elements to sets of the calling thread's namespace, all or none.
+// That some are there is no error.
+func put(list []entries) error {
+	return change(list, func(conn *nftables.Conn, e entries) error {
+		return conn.SetAddElements(e.set, e.list)
+	})
+}
+
+// take removes elements, all or none. That some are not there is no error,
+// nor that there is no such set. In each transaction an element is added before
+// it is deleted: deleting what isn't there would undo the whole of it, and
+// looking first would race with whoever changes the set meanwhile.
+func take(list []entries) error {
+	err := change(list, func(conn *nftables.Conn, e entries) error {
+		if err := conn.SetAddElements(e.set, e.list); err != nil {
+			return err
+		}
+		return conn.SetDeleteElements(e.set, e.list)
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+func change(list []entries, f func(*nftables.Conn, entries) error) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("open nftables socket: %w", err)
 	}
-	pending := false
-	for _, c := range changes {
-		if len(c.add) > 0 {
-			pending = true
-			if err := conn.SetAddElements(c.set, c.add); err != nil {
-				return fmt.Errorf("add to set %s: %w", c.set.Name, err)
-			}
+	for _, e := range list {
+		if len(e.list) == 0 {
+			continue
 		}
-		if len(c.take) > 0 {
-			pending = true
-			if err := conn.SetDeleteElements(c.set, c.take); err != nil {
-				return fmt.Errorf("take from set %s: %w", c.set.Name, err)
-			}
+		if err := f(conn, e); err != nil {
+			return fmt.Errorf("change set %s: %w", e.set.Name, err)
 		}
-	}
-	if !pending {
-		return nil
 	}
 	if err := conn.Flush(); err != nil {
-		return fmt.Errorf("write set elements: %w", err)
+		return fmt.Errorf("change set elements: %w", err)
 	}
 	return nil
 }
 
-// elements lists a set of the calling thread's namespace; a set that isn't
-// there has none.
+// elements lists a set of the calling thread's namespace.
 func elements(s *nftables.Set) ([]nftables.SetElement, error) {
 	conn, err := nftables.New()
 	if err != nil {
 		return nil, fmt.Errorf("open nftables socket: %w", err)
 	}
 	list, err := conn.GetSetElements(s)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("list set %s: %w", s.Name, err)
 	}
 	return list, nil
-}
-
-// ofPort picks the elements whose key begins with the interface's name.
-func ofPort(list []nftables.SetElement, dev string) (mine, others []nftables.SetElement) {
-	for _, e := range list {
-		if bytes.HasPrefix(e.Key, ifName(dev)) {
-			mine = append(mine, e)
-		} else {
-			others = append(others, e)
-		}
-	}
-	return mine, others
-}
-
-// takeAway runs find, which says what is to go, and commits that; again if
-// someone else took some of it in between.
-func takeAway(ctx context.Context, ns *os.File, find func() ([]change, error)) error {
-	return inNamespace(ns, func() error {
-		return poll(ctx, func() (bool, error) {
-			changes, err := find()
-			if err != nil {
-				return false, err
-			}
-			err = commit(changes...)
-			if errors.Is(err, unix.ENOENT) {
-				return false, nil
-			}
-			return err == nil, err
-		})
-	})
-}
-
-// endingWith picks the elements whose key's last field is tail.
-func endingWith(list []nftables.SetElement, tail []byte) []nftables.SetElement {
-	var out []nftables.SetElement
-	for _, e := range list {
-		if bytes.HasSuffix(e.Key, tail) {
-			out = append(out, e)
-		}
-	}
-	return out
-}
-
-func endsWith(list []nftables.SetElement, tail []byte) bool { return len(endingWith(list, tail)) > 0 }
-
-// withKey picks the element of exactly this key.
-func withKey(list []nftables.SetElement, k []byte) []nftables.SetElement {
-	var out []nftables.SetElement
-	for _, e := range list {
-		if bytes.Equal(e.Key, k) {
-			out = append(out, e)
-		}
-	}
-	return out
 }

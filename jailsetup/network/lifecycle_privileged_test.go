@@ -1,0 +1,329 @@
+//go:build linux && privileged
+
+package network
+
+import (
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/plan"
+)
+
+// hostState is what the host's own tools would show: links, routes, mounts.
+func hostState(t *testing.T) []string {
+	t.Helper()
+	var lines []string
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range links {
+		lines = append(lines, "link "+l.Attrs().Name)
+	}
+	routes, err := netlink.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{}, netlink.RT_FILTER_TABLE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes {
+		lines = append(lines, "route "+r.String())
+	}
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append(lines, strings.Split(string(mounts), "\n")...)
+}
+
+// Whoever boots and kills jails finds the host as it was.
+func TestTeardownLeavesNothing(t *testing.T) {
+	hostLoopbackUp(t)
+	before := hostState(t)
+	r := newRig(t)
+	empty := r.listing()
+	a := r.jail(1, "p/one")
+	one := r.listing()
+	b := r.jail(2, "p/one")
+	other := r.jail(3, "p/two")
+	other.kill()
+	b.kill()
+	if diff := cmp.Diff(one, r.listing()); diff != "" {
+		t.Errorf("second and third jail left (-want +got):\n%s", diff)
+	}
+	var inUse *InUseError
+	if err := RemoveControl(r.ctx, r.c); !errors.As(err, &inUse) {
+		t.Errorf("remove with a jail on it: %v, want InUseError", err)
+	}
+	a.kill()
+	if diff := cmp.Diff(empty, r.listing()); diff != "" {
+		t.Errorf("jails left (-want +got):\n%s", diff)
+	}
+	r.unwind(r.undo)
+	if left := r.listing(); len(left) != 0 {
+		t.Errorf("left: %s", strings.Join(left, "\n"))
+	}
+	if diff := cmp.Diff(before, hostState(t)); diff != "" {
+		t.Errorf("host changed (-want +got):\n%s", diff)
+	}
+}
+
+// Whatever step a boot dies in, its undo log leads back; and every step may be
+// done again where the dead process left off.
+func TestCrashAtEachStep(t *testing.T) {
+	r := newRig(t)
+	empty := r.listing()
+	full := r.jail(1, "p/one")
+	want := r.listing()
+	full.kill()
+
+	for cut := 0; cut <= len(full.steps(1, "p/one")); cut++ {
+		j := r.prepare(1, 1)
+		steps := j.steps(1, "p/one")
+		for _, s := range steps[:cut] {
+			r.do(s, &plan.State{NetNS: j.ns}, &j.undo)
+		}
+		if cut < len(steps) { // the next one's undo is recorded, its deed isn't done
+			undos, err := steps[cut].Undo()
+			if err != nil {
+				t.Fatal(err)
+			}
+			j.undo = append(j.undo, undos...)
+		}
+		r.unwind(j.undo)
+		r.unwind(j.undo)
+		if diff := cmp.Diff(empty, r.listing()); diff != "" {
+			t.Fatalf("unwound after step %d (-want +got):\n%s", cut, diff)
+		}
+		for range 2 { // repeated as a whole
+			for _, s := range steps {
+				r.do(s, &plan.State{NetNS: j.ns}, &j.undo)
+			}
+		}
+		if diff := cmp.Diff(want, r.listing()); diff != "" {
+			t.Fatalf("done again after step %d (-want +got):\n%s", cut, diff)
+		}
+		j.kill()
+	}
+}
+
+// EnsureControl under running jails: ports follow the settings, jails don't
+// notice, a lost uplink is made anew.
+func TestEnsureControlAgain(t *testing.T) {
+	r := newRig(t)
+	a, b := r.jail(1, "p/one"), r.jail(2, "p/one")
+	r.listen(b.ns, b.addr, 22)
+	r.listen(nil, r.c.Host, 8080)
+	before := r.listing()
+	if err := EnsureControl(r.ctx, r.c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, r.listing()); diff != "" {
+		t.Errorf("ensured again (-want +got):\n%s", diff)
+	}
+	if err := AddHostPort(r.ctx, r.c, Port{UDP, 53}); err != nil {
+		t.Fatal(err)
+	}
+	r.c.HostPorts = []Port{{TCP, 8080}, {TCP, 80}}
+	if err := EnsureControl(r.ctx, r.c); err != nil {
+		t.Fatal(err)
+	}
+	got, err := ListHostPorts(r.ctx, r.c)
+	if want := []Port{{TCP, 80}, {TCP, 8080}}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("host ports %v, %v; want %v", got, err, want)
+	}
+	uplink, err := netlink.LinkByName(r.c.Uplink)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := netlink.LinkDel(uplink); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.tcp(a.ns, r.c.Host, 8080); err == nil {
+		t.Error("reached the host without an uplink")
+	}
+	if err := EnsureControl(r.ctx, r.c); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.tcp(a.ns, r.c.Host, 8080); err != nil {
+		t.Errorf("listed port: %v", err)
+	}
+	if err := r.tcp(a.ns, b.addr, 22); err != nil {
+		t.Errorf("sibling: %v", err)
+	}
+}
+
+// Kill, then boot of the same id at once: names never meet (T22). The neighbour
+// keeps its interface as it is (T19).
+func TestRebootAtOnce(t *testing.T) {
+	r := newRig(t)
+	b := r.jail(2, "p/one")
+	r.listen(b.ns, b.lan, 5000)
+	before := insideState(t, b.ns, "eth1")
+	for gen := uint64(1); gen <= 10; gen++ {
+		a := r.boot(1, "p/one", gen)
+		if err := r.tcp(a.ns, b.lan, 5000); err != nil {
+			t.Fatalf("generation %d: %v", gen, err)
+		}
+		a.kill()
+	}
+	if diff := cmp.Diff(before, insideState(t, b.ns, "eth1")); diff != "" {
+		t.Errorf("neighbour's interface (-want +got):\n%s", diff)
+	}
+}
+
+func insideState(t *testing.T, ns *os.File, dev string) []string {
+	t.Helper()
+	var lines []string
+	err := withRoutes(ns, func(h *netlink.Handle) error {
+		l, err := h.LinkByName(dev)
+		if err != nil {
+			return err
+		}
+		lines, err = linkLines(h, l)
+		lines = append(lines, l.Attrs().Flags.String(), net.HardwareAddr(l.Attrs().HardwareAddr).String())
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
+}
+
+// A jail that vanishes takes its links along while the undo runs: both ways
+// lead to the same end.
+func TestKillWhileNamespaceDies(t *testing.T) {
+	r := newRig(t)
+	empty := r.listing()
+	for range 5 {
+		j := r.jail(1, "p/one")
+		j.ns.Close() // the last user: the kernel begins to clean up
+		j.kill()
+		if diff := cmp.Diff(empty, r.listing()); diff != "" {
+			t.Fatalf("left (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// A jail with twenty links and an id of 30 characters (T20); all links of a
+// namespace go in one message.
+func TestManyLinks(t *testing.T) {
+	r := newRig(t)
+	empty := r.listing()
+	j := r.prepare(1, 7)
+	j.vnode = strings.Repeat("a", 30)
+	r.do(Inside{IDBase: 1_000_000}, &plan.State{NetNS: j.ns}, &j.undo)
+	r.do(j.controlLink("p/one"), &plan.State{NetNS: j.ns}, &j.undo)
+	r.do(ExperimentNamespace{RunDir: r.c.RunDir, Experiment: "p/one"}, &plan.State{NetNS: j.ns}, &j.undo)
+	for i := 1; i <= 20; i++ {
+		r.do(ExperimentLink{
+			RunDir: r.c.RunDir, Experiment: "p/one", LAN: "lan" + digits36(uint64(i), 1), VNode: j.vnode,
+			Name: "eth" + digits36(uint64(i), 1), Index: i, MAC: MAC{2, 0, 10, byte(i), 1, 1}, Generation: 7, Group: 9,
+		}, &plan.State{NetNS: j.ns}, &j.undo)
+	}
+	// The links of another jail in a group of the same number stay.
+	k := r.prepare(2, 1)
+	other := ExperimentLink{
+		RunDir: r.c.RunDir, Experiment: "p/one", LAN: "lan1", VNode: "pcvm1-2", Name: "eth1", Index: 1,
+		MAC: lanMAC(2), Generation: 1, Group: 9,
+	}
+	r.do(other, &plan.State{NetNS: k.ns}, &k.undo)
+	r.unwind(j.undo[1:2]) // not first, so that the group is mixed
+	insideState(t, k.ns, "eth1")
+	j.kill()
+	insideState(t, k.ns, "eth1")
+	k.kill()
+	r.unwind([]plan.Undo{must(ExperimentNamespace{RunDir: r.c.RunDir, Experiment: "p/one"}.Undo())})
+	if diff := cmp.Diff(empty, r.listing()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+func must(undos []plan.Undo, err error) plan.Undo {
+	if err != nil {
+		panic(err)
+	}
+	return undos[0]
+}
+
+// The prefix is someone else's: the error names the route and the setting, and
+// nothing is made.
+func TestPrefixTaken(t *testing.T) {
+	r := newRig(t)
+	r.unwind(r.undo)
+	before := hostState(t)
+	for _, row := range []struct{ name, taken string }{
+		{"inside the prefix", "172.30.200.0/24"},
+		{"the prefix is inside", "172.16.0.0/12"},
+		{"one address", "172.30.77.1/32"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			addHostRoute(t, row.taken)
+			err := EnsureControl(r.ctx, r.c)
+			var conflict *ConflictError
+			if !errors.As(err, &conflict) || !strings.Contains(err.Error(), row.taken) || !strings.Contains(err.Error(), "setting") {
+				t.Errorf("error %v; want the route %s and the setting", err, row.taken)
+			}
+			free, err := FreePrefix(r.ctx, 16, r.c.Uplink)
+			if err != nil || free.Contains(conflict.Route.Addr()) || conflict.Route.Contains(free.Addr()) {
+				t.Errorf("free prefix %v, %v", free, err)
+			}
+		})
+	}
+	if diff := cmp.Diff(before, hostState(t)); diff != "" {
+		t.Errorf("host changed (-want +got):\n%s", diff)
+	}
+}
+
+func addHostRoute(t *testing.T, dst string) {
+	t.Helper()
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, n, err := net.ParseCIDR(dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	route := &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: n, Scope: netlink.SCOPE_LINK}
+	if err := netlink.RouteAdd(route); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := netlink.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
+			t.Error(err)
+		}
+	})
+}
+
+// A device of the uplink's name that isn't ours is left alone.
+func TestUplinkNameTaken(t *testing.T) {
+	r := newRig(t)
+	r.unwind(r.undo)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = r.c.Uplink
+	foreign := &netlink.Bridge{LinkAttrs: attrs}
+	if err := netlink.LinkAdd(foreign); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { netlink.LinkDel(foreign) })
+	err := EnsureControl(r.ctx, r.c)
+	if err == nil || !strings.Contains(err.Error(), "not ours") {
+		t.Errorf("error %v", err)
+	}
+	if l, err := netlink.LinkByName(r.c.Uplink); err != nil || l.Type() != "bridge" {
+		t.Errorf("foreign device: %v, %v", l, err)
+	}
+	if err := RemoveControl(r.ctx, r.c); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := netlink.LinkByName(r.c.Uplink); err != nil {
+		t.Errorf("foreign device is gone: %v", err)
+	}
+}
