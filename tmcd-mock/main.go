@@ -116,6 +116,10 @@ func commands() []*cobra.Command {
 		newServeCommand(),
 		newPKICommand(),
 		newShowCommand(),
+		newLogCommand(),
+		newSetCommand(),
+		newFaultCommand(),
+		newExpectCommand(),
 		newStatusCommand(),
 		newReloadCommand(),
 	}

@@ -60,6 +60,11 @@ func (c *Client) Set(ctx context.Context, changes []Change) error {
 	return c.call(ctx, http.MethodPost, "/v1/set", map[string]any{"changes": changes}, nil)
 }
 
+// SetAccount adds or changes an account.
+func (c *Client) SetAccount(ctx context.Context, a Account) error {
+	return c.call(ctx, http.MethodPost, "/v1/account", a, nil)
+}
+
 // Reload has the testbed read again. The error is the mistake in it, if there is one.
 func (c *Client) Reload(ctx context.Context) error {
 	return c.call(ctx, http.MethodPost, "/v1/reload", struct{}{}, nil)

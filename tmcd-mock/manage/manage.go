@@ -7,6 +7,7 @@
 //	POST   /v1/faults           {"rule": "KIND key=value…"} → {"id": N}
 //	DELETE /v1/faults/{id}      0: all
 //	POST   /v1/set              {"changes": [{"op","table","where","set"}…]}
+//	POST   /v1/account          Account: add or change one
 //	POST   /v1/reload           read the testbed again
 //	GET    /metrics             for Prometheus
 //
@@ -69,11 +70,23 @@ type Change struct {
 	Set   map[string]string `json:"set,omitempty"`
 }
 
+// Account is a user of a project; what is empty stays as it is, or gets a default.
+type Account struct {
+	Login   string   `json:"login"`
+	Project string   `json:"project"`
+	Trust   string   `json:"trust,omitempty"`
+	Name    string   `json:"name,omitempty"`
+	Shell   string   `json:"shell,omitempty"`
+	UID     int      `json:"uid,omitempty"`
+	Keys    []string `json:"keys,omitempty"` // in the place of those that are there
+}
+
 // Options are what the API reaches. All functions may be called at once.
 type Options struct {
 	Status  func() Status
 	Nodes   func() []Node
 	Set     func([]Change) error
+	Account func(Account) error
 	Reload  func() error
 	Faults  *fault.Set
 	Journal *store.Journal
@@ -134,6 +147,12 @@ func routes(o Options) http.Handler {
 	mux.HandleFunc("POST /v1/faults", o.addFault)
 	mux.HandleFunc("DELETE /v1/faults/{id}", o.removeFault)
 	mux.HandleFunc("POST /v1/set", o.set)
+	mux.HandleFunc("POST /v1/account", func(w http.ResponseWriter, r *http.Request) {
+		var a Account
+		if receive(w, r, &a) {
+			sendResult(w, o.Account(a))
+		}
+	})
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, _ *http.Request) { sendResult(w, o.Reload()) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
 	return mux

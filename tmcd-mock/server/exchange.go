@@ -166,7 +166,7 @@ func (x *exchange) answer(r protocol.Request) {
 		x.end(store.Refused, v.Why)
 		return
 	}
-	x.reply(v.Reply)
+	x.reply(v.Reply, v.Pauses)
 }
 
 // describe notes what the journal says of a request. No argument, no key.

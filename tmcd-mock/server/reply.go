@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/fault"
 	"emujail/tmcd-mock/store"
 )
@@ -53,11 +54,11 @@ func (x *exchange) target() string {
 }
 
 // reply sends an answer, with the trouble that was asked for.
-func (x *exchange) reply(data []byte) {
+func (x *exchange) reply(data []byte, pauses []answer.Pause) {
 	if t, ok := x.find(fault.Delay); ok {
 		x.s.pause(t.Delay)
 	}
-	x.send(spoil(x.trouble, data))
+	x.send(spoil(x.trouble, data), pauses...)
 }
 
 // spoil is the trouble that changes the bytes, the same for every transport.
@@ -83,8 +84,8 @@ func spoil(trouble []fault.Trouble, data []byte) []byte {
 }
 
 // send writes data and ends the connection in the way asked for.
-func (x *exchange) send(data []byte) {
-	n, err := x.write(data)
+func (x *exchange) send(data []byte, pauses ...answer.Pause) {
+	n, err := x.writeWith(pauses, data)
 	x.entry.Sent = n
 	switch {
 	case err != nil:
@@ -115,6 +116,23 @@ func (x *exchange) finish() {
 	// TLS says goodbye (close_notify); an error here means only that the client didn't wait for it.
 	_ = x.conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_ = x.stream.Close()
+}
+
+// writeWith sends data with the pauses that the command makes in it.
+func (x *exchange) writeWith(pauses []answer.Pause, data []byte) (int, error) {
+	sent := 0
+	for _, p := range pauses {
+		if p.At > sent && p.At <= len(data) {
+			n, err := x.write(data[sent:p.At])
+			sent += n
+			if err != nil {
+				return sent, err
+			}
+		}
+		x.s.pause(p.For)
+	}
+	n, err := x.write(data[sent:])
+	return sent + n, err
 }
 
 // write sends data whole, in blocks with a deadline each, or slowly on demand. It returns what was taken.

@@ -85,6 +85,9 @@ func (d *datagram) run(data []byte) {
 		x.end(store.Refused, v.Why)
 		return
 	}
+	for _, p := range v.Pauses {
+		x.s.pause(p.For)
+	}
 	d.reply(v.Reply)
 }
 
