@@ -69,14 +69,14 @@ func ParseAccounts(b []byte) (Accounts, error) {
 }
 
 func (g *Group) fields(c *codec) {
-	c.need("NAME", "GID")
+	c.must("NAME", "GID")
 	c.text("NAME", &g.Name)
 	c.number("GID", &g.GID)
 	c.extra(&g.Extra)
 }
 
 func (u *User) fields(c *codec) {
-	c.need("LOGIN", "UID", "GID")
+	c.must("LOGIN", "UID", "GID")
 	c.text("LOGIN", &u.Login)
 	u.password(c)
 	c.number("UID", &u.UID)
@@ -174,7 +174,8 @@ func (u *User) serial(c *codec) {
 type pubKey struct{ login, key string }
 
 func (p *pubKey) fields(c *codec) {
-	c.need("LOGIN", "KEY")
+	c.must("LOGIN")
+	c.need("KEY")
 	c.text("LOGIN", &p.login)
 	c.free("KEY", '"', &p.key)
 	var none Extra

@@ -37,13 +37,13 @@ func ParsePrograms(b []byte) (Programs, error) {
 }
 
 func (p *Programs) fields(c *codec) {
-	c.need("UID")
+	c.must("UID")
 	c.text("UID", &p.UID)
 	c.extra(&p.Extra)
 }
 
 func (p *Program) fields(c *codec) {
-	c.need("AGENT")
+	c.must("AGENT")
 	c.text("AGENT", &p.Name)
 	if c.since(23) {
 		c.option("DIR", &p.Dir)
@@ -59,7 +59,7 @@ func (p *Program) fields(c *codec) {
 // Append renders the reply.
 func (p Programs) Append(dst []byte, version int) []byte {
 	c := renderer(dst, version)
-	if p.UID != "" || p.Extra != nil {
+	if p.UID != "" {
 		c.begin("")
 		p.fields(&c)
 		c.end()
@@ -93,7 +93,7 @@ type TrafGen struct {
 func ParseTrafGens(b []byte) (TrafGens, error) { return parseRecords[TrafGen](b, "") }
 
 func (t *TrafGen) fields(c *codec) {
-	c.need("TRAFGEN", "MYNAME", "MYPORT", "PEERNAME", "PEERPORT")
+	c.must("TRAFGEN", "MYNAME", "MYPORT", "PEERNAME", "PEERPORT")
 	c.text("TRAFGEN", &t.Name)
 	c.text("MYNAME", &t.MyName)
 	c.number("MYPORT", &t.MyPort)

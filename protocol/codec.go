@@ -60,6 +60,19 @@ func (c *codec) need(keys ...string) {
 	}
 }
 
+// must is need for words that may not be empty either.
+func (c *codec) must(keys ...string) {
+	c.need(keys...)
+	for _, key := range keys {
+		if !c.parsing || c.err != nil {
+			return
+		}
+		if w := c.words[c.find(key)]; w.start == w.end {
+			c.fail(fmt.Errorf("%s= is empty", key))
+		}
+	}
+}
+
 func (c *codec) fail(err error) {
 	if c.err == nil {
 		c.err = err
@@ -135,23 +148,24 @@ func (c *codec) free(key string, quote byte, p *string) {
 }
 
 // widen lets the word of key swallow those after it up to the last one with a
-// stray quote, if the word itself begins with the quote.
+// stray quote, if the word itself begins with the quote. Any other stray quote
+// is an error, but for fields that stand before this one anyway.
 func (c *codec) widen(key string, quote byte) {
-	i := c.find(key)
-	if i < 0 || c.words[i].start >= len(c.line) || c.line[c.words[i].start] != quote {
-		return
-	}
-	for j := len(c.words) - 1; j >= 0; j-- {
-		inOrder := c.words[j].used == (j < i) // fields before this one stand before it
+	i, last := c.find(key), -1
+	opened := i >= 0 && c.words[i].start < len(c.line) && c.line[c.words[i].start] == quote
+	for j, w := range c.words {
 		switch {
-		case j == i || !c.stray(j, quote) || j < i && inOrder:
-		case j < i || !inOrder:
-			c.fail(fmt.Errorf("%s=: quote is not opened", c.words[j].key))
-			return
+		case j == i || !c.stray(j, quote):
+		case w.used && (j < i || !opened):
+		case opened && j > i && !w.used:
+			last = j
 		default:
-			c.swallow(i, j)
-			j = i
+			c.fail(fmt.Errorf("%s=: quote is not opened", w.key))
+			return
 		}
+	}
+	if last > i {
+		c.swallow(i, last)
 	}
 }
 
@@ -269,12 +283,22 @@ func (c *codec) extra(p *Extra) {
 		if w.used {
 			continue
 		}
-		if j := c.find(w.key); c.words[j].used {
+		if c.taken(w.key) {
 			c.fail(fmt.Errorf("%s= comes twice", w.key))
 			return
 		}
 		*p = append(*p, Word{Key: w.key, Raw: c.line[w.start:w.end]})
 	}
+}
+
+// taken reports whether a field took a word with this key.
+func (c *codec) taken(key string) bool {
+	for i := range c.words {
+		if c.words[i].used && c.words[i].key == key {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *codec) key(key string) {

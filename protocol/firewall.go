@@ -84,8 +84,9 @@ func (f *FirewallInfo) setHead(c *codec) error {
 }
 
 func (f *FirewallInfo) fields(c *codec) {
+	c.must("TYPE")
 	c.text("TYPE", &f.Type)
-	if c.parsing || f.Type != "none" {
+	if c.parsing || f.Type != "none" || f.Style != "" {
 		c.text("STYLE", &f.Style)
 		c.text("IN_IF", &f.InIF)
 		c.text("OUT_IF", &f.OutIF)
@@ -96,6 +97,8 @@ func (f *FirewallInfo) fields(c *codec) {
 }
 
 func (v *FirewallVar) fields(c *codec) {
+	c.must("VAR")
+	c.need("VALUE")
 	c.text("VAR", &v.Name)
 	c.free("VALUE", '"', &v.Value)
 	c.extra(&v.Extra)
@@ -116,6 +119,7 @@ func (n *Neighbor) fields(c *codec) {
 	if n.Server {
 		key = "SERVER"
 	}
+	c.must(key)
 	c.text(key, &n.Name)
 	c.text("CNETIP", &n.IP)
 	if c.since(26) {
@@ -161,6 +165,7 @@ func ParseARPInfo(b []byte) (ARPInfo, error) {
 }
 
 func (a *ARPInfo) fields(c *codec) {
+	c.must("ARPTYPE")
 	c.text("ARPTYPE", &a.Type)
 	c.extra(&a.Extra)
 }

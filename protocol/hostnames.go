@@ -34,9 +34,7 @@ func (h *HostName) fields(c *codec) {
 	if c.parsing {
 		aliases := ""
 		c.quoted("ALIASES", '\'', &aliases)
-		if h.Aliases = strings.Fields(aliases); len(h.Aliases) == 0 {
-			h.Aliases = nil
-		}
+		h.Aliases = splitWords(aliases)
 	} else {
 		h.appendAliases(c)
 	}
@@ -44,9 +42,26 @@ func (h *HostName) fields(c *codec) {
 	h.check(c)
 }
 
+// notName can't be in a name: it would not survive in some version's form.
+const notName = blanks + "'\""
+
+// check holds names to what a line of /etc/hosts can carry.
 func (h *HostName) check(c *codec) {
-	if c.parsing && h.Name == "" {
-		c.fail(errors.New("NAME= is empty"))
+	if !c.parsing {
+		return
+	}
+	if h.Name == "" || strings.ContainsAny(h.Name, notName) {
+		c.fail(errors.New("NAME= is no name"))
+	}
+	for _, w := range h.Extra {
+		if w.Key == "LINK" || w.Key == "ALIAS" || w.Key == "ALIASES" {
+			c.fail(errors.New("words of two versions"))
+		}
+	}
+	for _, alias := range h.Aliases {
+		if strings.ContainsAny(alias, notName) {
+			c.fail(errors.New("an alias is no name"))
+		}
 	}
 }
 
@@ -86,6 +101,17 @@ func (h *HostName) linkFields(c *codec) {
 	h.check(c)
 }
 
+// splitWords splits at spaces; none gives nil.
+func splitWords(s string) []string {
+	var all []string
+	for word := range strings.SplitSeq(s, " ") {
+		if word != "" {
+			all = append(all, word)
+		}
+	}
+	return all
+}
+
 // split takes <node>-<port> apart.
 func (h *HostName) split() (node, link string) {
 	first := h.Name
@@ -100,12 +126,12 @@ func (h *HostName) split() (node, link string) {
 }
 
 func (h *HostName) join(c *codec, node, link, alias string) {
-	if strings.ContainsAny(node, blanks) || link == "" || strings.ContainsAny(link, blanks+"-") {
-		c.fail(errors.New("NAME= or LINK= is no name"))
+	if link == "" || strings.Contains(link, "-") {
+		c.fail(errors.New("LINK= is no number"))
 		return
 	}
 	h.Name = node
-	h.Aliases = append([]string{node + "-" + link}, strings.Fields(alias)...)
+	h.Aliases = append([]string{node + "-" + link}, splitWords(alias)...)
 }
 
 // Append renders the reply.

@@ -86,7 +86,7 @@ type ImageInfo struct {
 func ParseImageInfo(b []byte) (ImageInfo, error) { return parseRecord[ImageInfo](b, "") }
 
 func (i *ImageInfo) fields(c *codec) {
-	c.need("PID", "NAME")
+	c.must("NAME")
 	c.quoted("PID", '\'', &i.PID)
 	c.quoted("GID", '\'', &i.GID)
 	c.quoted("NAME", '\'', &i.Name)
@@ -96,7 +96,7 @@ func (i *ImageInfo) fields(c *codec) {
 
 // Append renders the reply.
 func (i ImageInfo) Append(dst []byte, version int) []byte {
-	if i.Name == "" && i.PID == "" {
+	if i.Name == "" {
 		return dst
 	}
 	return appendRecord(dst, version, "", &i)
@@ -125,7 +125,7 @@ func (i *ImageSize) fields(c *codec) {
 
 // Append renders the reply.
 func (i ImageSize) Append(dst []byte, version int) []byte {
-	if i.Low == 0 && i.High == 0 && i.SectorSize == 0 && i.Extra == nil {
+	if i.Low == 0 && i.High == 0 && i.SectorSize == 0 && i.Reloc == 0 && i.Extra == nil {
 		return dst
 	}
 	return appendRecord(dst, version, "", &i)
@@ -144,7 +144,7 @@ type BootWhat struct {
 func ParseBootWhat(b []byte) (BootWhat, error) { return parseRecord[BootWhat](b, "") }
 
 func (w *BootWhat) fields(c *codec) {
-	c.need("STATUS")
+	c.must("STATUS")
 	c.text("STATUS", &w.Status)
 	c.number("TYPE", &w.Type)
 	if c.since(35) {

@@ -63,6 +63,9 @@ func (j *JailConfig) set(key, raw string) error {
 		return setBool(p, value)
 	}
 	if p := j.string(key); p != nil {
+		if strings.ContainsAny(value, "'\"") {
+			return errors.New("quote inside the value")
+		}
 		*p = value
 		return nil
 	}

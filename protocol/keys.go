@@ -42,7 +42,7 @@ func (s secret) parse(b []byte, tag string) ([]string, error) {
 			return unexpected(c.tag)
 		}
 		one := secret{key: s.key, quote: s.quote}
-		if one.fields(c); c.err == nil {
+		if one.fields(c); c.err == nil && one.value != "" {
 			all = append(all, one.value)
 		}
 		return c.err

@@ -21,12 +21,8 @@ type Mount struct {
 func ParseMounts(b []byte) (Mounts, error) {
 	var m Mounts
 	err := eachRecord(b, func(c *codec) error {
-		if c.tag == "" && c.find("FSTYPE") >= 0 && m.FSType == "" {
-			head := Mounts{}
-			if head.fields(c); c.err == nil {
-				m.FSType, m.Transport, m.Extra = head.FSType, head.Transport, head.Extra
-			}
-			return c.err
+		if c.find("FSTYPE") >= 0 {
+			return m.setHead(c)
 		}
 		var err error
 		switch c.tag {
@@ -42,14 +38,27 @@ func ParseMounts(b []byte) (Mounts, error) {
 	return m, err
 }
 
+// setHead takes the line with the type, once.
+func (m *Mounts) setHead(c *codec) error {
+	if c.tag != "" || m.FSType != "" {
+		return unexpected(c.line)
+	}
+	var head Mounts
+	if head.fields(c); c.err == nil {
+		m.FSType, m.Transport, m.Extra = head.FSType, head.Transport, head.Extra
+	}
+	return c.err
+}
+
 func (m *Mounts) fields(c *codec) {
+	c.must("FSTYPE")
 	c.text("FSTYPE", &m.FSType)
 	c.option("TRANSPORT", &m.Transport)
 	c.extra(&m.Extra)
 }
 
 func (m *Mount) fields(c *codec) {
-	c.need("LOCAL")
+	c.must("LOCAL")
 	c.option("REMOTE", &m.Remote)
 	c.text("LOCAL", &m.Local)
 	c.extra(&m.Extra)
@@ -58,7 +67,7 @@ func (m *Mount) fields(c *codec) {
 // Append renders the reply. Before version 32 there are no local directories.
 func (m Mounts) Append(dst []byte, version int) []byte {
 	c := renderer(dst, version)
-	if (m.FSType != "" || m.Extra != nil) && c.since(32) {
+	if m.FSType != "" && c.since(32) {
 		c.begin("")
 		m.fields(&c)
 		c.end()

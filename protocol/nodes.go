@@ -16,7 +16,10 @@ type VNode struct {
 func ParseVNodeList(b []byte) (VNodeList, error) {
 	var all VNodeList
 	err := eachRecord(b, func(c *codec) error {
-		if c.tag != "" && len(c.tag) == len(c.line) { // before version 7: the bare name
+		if c.tag != "" && len(c.words) == 0 { // before version 7: the bare name
+			if !isNodeID(c.line) {
+				return errNodeID
+			}
 			all = append(all, VNode{ID: c.tag})
 			return nil
 		}
@@ -32,9 +35,20 @@ func (v *VNode) fields(c *codec) {
 	c.text("VNODEID", &v.ID)
 	c.flag("JAILED", &v.Jailed)
 	c.extra(&v.Extra)
-	if v.ID == "" {
-		c.fail(errors.New("VNODEID= is empty"))
+	if c.parsing && !isNodeID(v.ID) {
+		c.fail(errNodeID)
 	}
+}
+
+var errNodeID = errors.New("no node id")
+
+func isNodeID(s string) bool {
+	for i := range len(s) {
+		if !isAlnum(s[i]) && s[i] != '_' && s[i] != '-' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // Append renders the reply.

@@ -58,7 +58,7 @@ func (r *Routing) add(c *codec, fields func(*Route, *codec)) error {
 }
 
 func (r *Routing) fields(c *codec) {
-	c.need("ROUTERTYPE")
+	c.must("ROUTERTYPE")
 	c.text("ROUTERTYPE", &r.Type)
 	c.extra(&r.Extra)
 }
@@ -113,7 +113,7 @@ func (r RouteList) Append(dst []byte, version int) []byte {
 }
 
 func (r *Routing) appendHead(c *codec) {
-	if r.Type == "" && r.Extra == nil {
+	if r.Type == "" {
 		return
 	}
 	c.begin("")

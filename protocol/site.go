@@ -61,7 +61,7 @@ type IPODInfo struct {
 func ParseIPODInfo(b []byte) (IPODInfo, error) { return parseRecord[IPODInfo](b, "") }
 
 func (i *IPODInfo) fields(c *codec) {
-	c.need("HOST", "HASH")
+	c.must("HOST", "HASH")
 	c.text("HOST", &i.Host)
 	c.text("MASK", &i.Mask)
 	c.text("HASH", &i.Hash)
@@ -70,7 +70,7 @@ func (i *IPODInfo) fields(c *codec) {
 
 // Append renders the reply.
 func (i IPODInfo) Append(dst []byte, version int) []byte {
-	if i.Host == "" && i.Hash == "" {
+	if i.Host == "" {
 		return dst
 	}
 	return appendRecord(dst, version, "", &i)

@@ -55,7 +55,16 @@ func TestRecordedRequests(t *testing.T) {
 			}
 		}
 	}
-	want := map[string]int{}
+	want := map[string]int{
+		"none":                    2858,
+		ErrEmptyToken.Error():     2,
+		ErrNoCommand.Error():      6,
+		ErrTagPrefix.Error():      4,
+		ErrNodeID.Error():         2,
+		ErrKey.Error():            2,
+		ErrIDKey.Error():          1,
+		ErrUnknownCommand.Error(): 10,
+	}
 	if !maps.Equal(why, want) {
 		t.Errorf("refused: %v, want %v", why, want)
 	}
