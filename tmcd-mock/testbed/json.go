@@ -267,6 +267,8 @@ func writeJSON(b *bytes.Buffer, c Columns) {
 			b.WriteString(strconv.FormatBool(v))
 		case Columns:
 			writeJSON(b, v)
+		case float64:
+			b.WriteString(flowText(v)) // with a point, so that it stays one
 		default:
 			b.WriteString(text(v))
 		}

@@ -147,6 +147,7 @@ func (r *reader) traffic(e entry) traffic {
 
 func (r *reader) route(node string, n ast.Node) route {
 	t := route{line: lineOf(n), node: node, kind: "net"}
+	kind := ""
 	r.object(n, "a route", []field{
 		{"to", func(n ast.Node) {
 			s, bits, prefix := strings.Cut(r.text(n, "the destination"), "/")
@@ -162,7 +163,7 @@ func (r *reader) route(node string, n ast.Node) route {
 				t.mask, t.kind = maskOf(32), "host"
 			}
 		}},
-		{"kind", func(n ast.Node) { t.kind = r.oneOf(n, "kind", "host", "net") }},
+		{"kind", func(n ast.Node) { kind = r.oneOf(n, "kind", "host", "net") }},
 		{"via", func(n ast.Node) { t.via = r.addr(n, "the next hop") }},
 		{"src", func(n ast.Node) { t.src = r.addr(n, "the source address") }},
 		{"cost", func(n ast.Node) { t.cost = r.number(n, "the cost", 0, math.MaxInt32) }},
@@ -170,6 +171,7 @@ func (r *reader) route(node string, n ast.Node) route {
 	if t.to == "" || t.via == "" {
 		r.fail(t.line, "expected a route to have to: and via:")
 	}
+	t.kind = orText(kind, t.kind)
 	return t
 }
 
