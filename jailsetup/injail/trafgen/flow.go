@@ -167,7 +167,6 @@ func (f *flow) setup(ctx context.Context) error {
 	default:
 		close(f.bound)
 	}
-	f.rebase(time.Now())
 	return nil
 }
 
