@@ -199,9 +199,9 @@ func TestNewConnWantsSeqpacket(t *testing.T) {
 }
 
 // connect runs both halves of signing over a real connection.
-func connect(t *testing.T, server *SignServer) *Signer {
+func connect(t *testing.T, server *SignServer) crypto.Signer {
 	a, b := pair(t)
-	signer := NewSigner(server.Key.Public(), func(m Message) error { return a.Send(m) })
+	signatures := NewSignatures(func(m Message) error { return a.Send(m) })
 	done := make(chan struct{}, 2)
 	go func() {
 		defer func() { done <- struct{}{} }()
@@ -219,11 +219,11 @@ func connect(t *testing.T, server *SignServer) *Signer {
 			if err != nil {
 				return
 			}
-			signer.Deliver(m)
+			signatures.Deliver(m)
 		}
 	}()
 	t.Cleanup(func() { a.Close(); b.Close(); <-done; <-done })
-	return signer
+	return signatures.Key(server.Key.Public())
 }
 
 func TestSignerSignsWithTheOtherSidesKey(t *testing.T) {

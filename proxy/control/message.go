@@ -87,6 +87,9 @@ type Message struct {
 	TLS       *TLS     `json:"tls,omitempty"`       // tmcd: nil is plain TCP
 	Version   int      `json:"version,omitempty"`   // tmcd: protocol version spoken by the site
 
+	// PrivKey is a wide-area host's key, sent with each request (tmcd).
+	PrivKey string `json:"priv_key,omitempty"`
+
 	MaxBytes int64 `json:"max_bytes,omitempty"` // audit: 0 is the proxy's default
 
 	Proxy    *ProxyCounters `json:"proxy,omitempty"`    // counters, last message only

@@ -14,61 +14,74 @@ import (
 // signTimeout bounds the proxy's wait for a signature.
 const signTimeout = 10 * time.Second
 
-// A Signer signs by asking at the other end of a control connection. It is the
-// private key of the proxy's tls.Certificate; it holds none.
-type Signer struct {
-	public crypto.PublicKey
-	send   func(Message) error
+// Signatures is the proxy's half of signing: it asks at the other end of a
+// control connection. It holds no key.
+type Signatures struct {
+	send func(Message) error
 
 	mu      sync.Mutex
 	lastID  uint64
 	waiting map[uint64]chan Message
 }
 
-// NewSigner makes a Signer for the key whose public half is given. send carries
-// its OpSign messages; the answers go to Deliver.
-func NewSigner(public crypto.PublicKey, send func(Message) error) *Signer {
-	return &Signer{public: public, send: send, waiting: make(map[uint64]chan Message)}
+// NewSignatures asks by send; the answers go to Deliver.
+func NewSignatures(send func(Message) error) *Signatures {
+	return &Signatures{send: send, waiting: make(map[uint64]chan Message)}
 }
 
-// Public is the key's public half.
-func (s *Signer) Public() crypto.PublicKey { return s.public }
+// Key is the private key whose public half is given, for a tls.Certificate. It
+// may be used by many goroutines at once.
+func (s *Signatures) Key(public crypto.PublicKey) crypto.Signer { return key{public, s} }
+
+type key struct {
+	public crypto.PublicKey
+	asker  *Signatures
+}
+
+func (k key) Public() crypto.PublicKey { return k.public }
 
 // Sign asks for a signature of digest and waits up to 10 s for it. Its first
 // argument is not used: the key's owner has its own randomness.
-func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+func (k key) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byte, error) {
+	_, pss := opts.(*rsa.PSSOptions)
+	answer, err := k.asker.ask(Message{Op: OpSign, Digest: digest, Hash: uint(opts.HashFunc()), PSS: pss})
+	if err != nil {
+		return nil, fmt.Errorf("ask for a signature: %w", err)
+	}
+	return answer, nil
+}
+
+func (s *Signatures) ask(m Message) ([]byte, error) {
 	answer := make(chan Message, 1)
 	s.mu.Lock()
 	s.lastID++
-	id := s.lastID
-	s.waiting[id] = answer
+	m.ID = s.lastID
+	s.waiting[m.ID] = answer
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
-		delete(s.waiting, id)
+		delete(s.waiting, m.ID)
 		s.mu.Unlock()
 	}()
-
-	_, pss := opts.(*rsa.PSSOptions)
-	if err := s.send(Message{Op: OpSign, ID: id, Digest: digest, Hash: uint(opts.HashFunc()), PSS: pss}); err != nil {
-		return nil, fmt.Errorf("ask for a signature: %w", err)
+	if err := s.send(m); err != nil {
+		return nil, err
 	}
 	timer := time.NewTimer(signTimeout)
 	defer timer.Stop()
 	select {
-	case m := <-answer:
-		if m.Error != "" {
-			return nil, fmt.Errorf("ask for a signature: %s", m.Error)
+	case got := <-answer:
+		if got.Error != "" {
+			return nil, errors.New(got.Error)
 		}
-		return m.Signature, nil
+		return got.Signature, nil
 	case <-timer.C:
-		return nil, fmt.Errorf("ask for a signature: no answer for %v", signTimeout)
+		return nil, fmt.Errorf("no answer for %v", signTimeout)
 	}
 }
 
 // Deliver hands an OpSignature message to whoever waits for it. One that nobody
 // waits for (any more) is dropped.
-func (s *Signer) Deliver(m Message) {
+func (s *Signatures) Deliver(m Message) {
 	s.mu.Lock()
 	answer := s.waiting[m.ID]
 	delete(s.waiting, m.ID)

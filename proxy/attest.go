@@ -1,0 +1,74 @@
+package proxy
+
+import (
+	"net"
+	"os"
+	"strings"
+	"sync"
+)
+
+// Why a caller isn't believed.
+const (
+	errStranger = refusal("caller is not in the jail")
+	errNobody   = refusal("caller is gone or can't be known")
+)
+
+// A Peer is the process that connected, as the kernel told it: not necessarily
+// the one that writes, for descriptors can be handed on (docs/spec/peers.md
+// §3). Uid is the host's. Comm is the process's own choice. Pid 0: unknown.
+type Peer struct {
+	PID  int    `json:"pid"`
+	UID  int    `json:"uid"`
+	Comm string `json:"comm"`
+}
+
+// A home is where a jail's callers must lie.
+type home struct {
+	cgroup uint64 // inode of its directory; 0: unknown
+	path   string // the same by path; "": unknown
+}
+
+func (h home) known() bool { return h.cgroup != 0 || h.path != "" }
+
+// has reports whether the cgroup at path is home or lies below it, compared by
+// whole components: /jails/pcvm1-1 doesn't contain /jails/pcvm1-10.
+func (h home) has(path string) bool {
+	if h.path == "" {
+		return false
+	}
+	return path == h.path || strings.HasPrefix(path, strings.TrimSuffix(h.path, "/")+"/")
+}
+
+// An attestor asks the kernel who is at the other end.
+type attestor struct {
+	proc     *os.File    // the directory /proc; nil: unreachable
+	fallback func(error) // hears once why the better way didn't work
+
+	once sync.Once
+}
+
+func newAttestor(proc *os.File, fallback func(error)) *attestor {
+	return &attestor{proc: proc, fallback: fallback}
+}
+
+// identify says who connected. The error is nil if the caller lies in h, or if
+// h is unknown; errStranger if it lies elsewhere; errNobody if nobody can tell.
+func (a *attestor) identify(conn net.Conn, h home) (Peer, error) {
+	sock, ok := conn.(*net.UnixConn)
+	if !ok {
+		return Peer{}, ifKnown(h, errNobody)
+	}
+	return a.identifyUnix(sock, h)
+}
+
+// ifKnown is err for a jail whose callers can be judged.
+func ifKnown(h home, err error) error {
+	if h.known() {
+		return err
+	}
+	return nil
+}
+
+func (a *attestor) degraded(err error) {
+	a.once.Do(func() { a.fallback(err) })
+}

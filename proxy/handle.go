@@ -1,0 +1,172 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"emujail/tmcc/client"
+)
+
+// A refusal is a reason why tmcd doesn't hear of a request.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+// handle is one connection's life: one request, its answer or a reset, one
+// audit line. Whoever said nothing gets no line.
+func (s *server) handle(j *jail, conn net.Conn, place *ticket, start time.Time) {
+	defer func() {
+		if place.leave() {
+			s.open.Add(-1)
+		}
+	}()
+	defer conn.Close()
+	cut := context.AfterFunc(j.alive, func() { _ = conn.Close() })
+	defer cut()
+
+	r, err := newReader(conn)
+	if err != nil {
+		s.log.Warn("connection can't be read", "vnode", j.vnode, "error", err)
+		return
+	}
+	defer r.release()
+	if err := r.first(s.o.Deadlines.Idle); err != nil || !place.speaks() {
+		return
+	}
+	line := Line{Time: start, VNode: j.vnode}
+	err = s.serve(j, r, &line)
+	if err == nil {
+		r.finish()
+	}
+	_ = conn.Close() // before the line: who waits for the one shall not wait for the other
+	s.account(j, r, &line, err)
+}
+
+// serve is the way of one request, step by step (docs/design.md §1). No step
+// looks back at an earlier one.
+func (s *server) serve(j *jail, r *reader, line *Line) error {
+	leave, err := j.turn(s.o.Deadlines.Turn)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	s.active.Add(1)
+	defer s.active.Add(-1)
+
+	line.Peer, err = s.attestor.identify(r.conn, j.home)
+	if err != nil {
+		j.counts.strangers.Add(1)
+		line.Why = err.Error()
+		if s.o.Attest == Enforce {
+			return err
+		}
+	}
+	req, err := r.request(s.o.Deadlines)
+	line.Command, line.Stripped = req.command, req.stripped
+	j.counts.spoofs.Add(uint64(req.spoofs))
+	if err != nil {
+		return err
+	}
+	j.counts.requests.Add(1)
+	if err := j.rules.Load().check(req); err != nil {
+		return err
+	}
+	return s.relay(j, r.conn, req, line)
+}
+
+// turn waits until the jail may have one more request: among those at once,
+// those of this second, and with its bytes paid. leave gives the place back.
+func (j *jail) turn(patience time.Duration) (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(j.alive, patience)
+	defer cancel()
+	select {
+	case j.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, errTurn
+	}
+	leave = func() {
+		j.counts.active.Add(-1)
+		<-j.slots
+	}
+	j.counts.active.Add(1)
+	now := time.Now()
+	pause, ok := j.rate.reserve(now, 1, patience)
+	debt, paid := j.bytes.reserve(now, 0, patience)
+	if !ok || !paid {
+		leave()
+		return nil, errRate
+	}
+	if pause = max(pause, debt); pause > 0 && !wait(ctx, pause) {
+		leave()
+		return nil, errRate
+	}
+	return leave, nil
+}
+
+// wait sleeps; false if ctx ended before.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// relay asks tmcd in the jail's name and brings the answer to conn.
+func (s *server) relay(j *jail, conn net.Conn, req request, line *Line) error {
+	tmcd := s.tmcd.Load()
+	if tmcd == nil {
+		return errAway
+	}
+	out := &answer{conn: conn, limit: s.o.Deadlines.Write, failed: func() { s.tmcdErrors.Add(1) }}
+	defer func() { line.ReplyBytes = out.written }()
+	if req.command == bossinfo {
+		_, err := out.Write(tmcd.bossinfo())
+		return err
+	}
+	if err := s.passGate(j); err != nil {
+		return err
+	}
+	// A slow caller gives its place away before the end: tmcd's is what others
+	// wait for, not this caller's.
+	out.slow = sync.OnceFunc(s.gate.leave)
+	defer out.slow()
+	return tmcd.ask(j.alive, req.stamp(j.vnode, tmcd.PrivKey), req.useUDP, out, s.o.Deadlines.Tmcd)
+}
+
+func (s *server) passGate(j *jail) error {
+	ctx, cancel := context.WithTimeout(j.alive, s.o.Deadlines.Turn)
+	defer cancel()
+	return s.gate.pass(ctx, &j.queue)
+}
+
+// account counts the request and writes its line.
+func (s *server) account(j *jail, r *reader, line *Line, err error) {
+	line.Outcome = outcomeOf(err)
+	if err != nil {
+		line.Why = err.Error()
+	}
+	line.RequestBytes = int64(len(r.held.data()))
+	spent := time.Since(line.Time)
+	line.Millis = float64(spent.Microseconds()) / 1000
+	j.bytes.charge(time.Now(), float64(line.RequestBytes+line.ReplyBytes))
+	j.counts.add(line, spent)
+	s.audit.add(*line)
+}
+
+func outcomeOf(err error) string {
+	var r refusal
+	switch {
+	case err == nil:
+		return outcomeOK
+	case errors.As(err, &r), errors.Is(err, client.ErrTooLarge):
+		return outcomeRefused
+	}
+	return outcomeError
+}

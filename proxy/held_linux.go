@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxDrain bounds what finish throws away of a caller that goes on sending.
+const maxDrain = 1 << 20
+
+// buffers are for requests of usual size; the rare larger one grows its own.
+var buffers = sync.Pool{New: func() any { return new([4096]byte) }}
+
+// held reads a stream socket by MSG_PEEK: bytes are copied, and taken out only
+// when more come, so that a sender's small pieces don't fill its quota, and
+// never the last one.
+type held struct {
+	raw    syscall.RawConn
+	pooled *[4096]byte
+	buf    []byte // the request so far; grows to maxRaw+1
+	unread int    // how many of its last bytes are in the socket still
+	pieces int    // how often bytes came
+	eof    bool
+}
+
+func hold(conn net.Conn) (held, error) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return held{}, fmt.Errorf("read from %T: not a socket", conn)
+	}
+	raw, err := sc.SyscallConn()
+	return held{raw: raw}, err
+}
+
+// first waits until there is a byte, without a buffer: thousands may wait here.
+func (h *held) first() error {
+	var n int
+	var errno error
+	err := h.raw.Read(func(fd uintptr) bool {
+		var one [1]byte
+		n, errno = recv(fd, one[:], unix.MSG_PEEK)
+		return errno != unix.EAGAIN
+	})
+	switch {
+	case err != nil:
+		return err
+	case errno != nil:
+		return errno
+	case n == 0:
+		return errEmpty
+	}
+	h.pooled = buffers.Get().(*[4096]byte)
+	h.buf = h.pooled[:0]
+	return nil
+}
+
+// more waits for bytes that data doesn't have, or for the end.
+func (h *held) more() error {
+	var errno error
+	err := h.raw.Read(func(fd uintptr) (done bool) {
+		done, errno = h.look(fd)
+		return done
+	})
+	if err != nil {
+		return err
+	}
+	return errno
+}
+
+// look does what can be done without waiting.
+func (h *held) look(fd uintptr) (done bool, err error) {
+	if h.pieces > 1 && h.unread > 1 {
+		if err := h.take(fd, h.unread-1); err != nil {
+			return true, err
+		}
+	}
+	// The end first: what comes after this question and before the next is then
+	// not taken for the last.
+	ending := hungUp(fd)
+	h.grow()
+	known := len(h.buf) - h.unread
+	n, err := recv(fd, h.buf[known:cap(h.buf)], unix.MSG_PEEK)
+	switch {
+	case err == unix.EAGAIN && h.unread == 0:
+		return false, nil
+	case err != nil:
+		return true, err
+	case n < h.unread:
+		return true, io.ErrUnexpectedEOF // somebody else reads from this socket
+	case n > h.unread:
+		h.buf, h.unread = h.buf[:known+n], n
+		h.pieces++
+		h.eof = ending && len(h.buf) < cap(h.buf)
+		return true, nil
+	}
+	h.eof = ending
+	return ending, nil
+}
+
+// take takes n bytes out of the socket that buf has already.
+func (h *held) take(fd uintptr, n int) error {
+	got, err := recv(fd, h.buf[len(h.buf)-h.unread:len(h.buf)-h.unread+n], 0)
+	if err != nil {
+		return err
+	}
+	h.unread -= got
+	return nil
+}
+
+// grow makes room for at least one byte more than there is.
+func (h *held) grow() {
+	if len(h.buf) < cap(h.buf) {
+		return
+	}
+	bigger := make([]byte, len(h.buf), min(4*cap(h.buf), maxRaw+1+cap(h.buf)/8))
+	copy(bigger, h.buf)
+	h.buf = bigger
+}
+
+func (h *held) data() []byte { return h.buf }
+func (h *held) ended() bool  { return h.eof }
+
+// finish empties the socket.
+func (h *held) finish() {
+	var scrap [512]byte
+	_ = h.raw.Control(func(fd uintptr) {
+		for taken := 0; taken < maxDrain; {
+			n, err := recv(fd, scrap[:], 0)
+			if err != nil || n == 0 {
+				return
+			}
+			taken += n
+		}
+	})
+	h.unread = 0
+}
+
+func (h *held) release() {
+	if h.pooled != nil {
+		buffers.Put(h.pooled)
+	}
+	h.pooled, h.buf = nil, nil
+}
+
+// recv reads without waiting, and again when a signal came between.
+func recv(fd uintptr, p []byte, flags int) (int, error) {
+	for {
+		n, _, err := syscall.Recvfrom(int(fd), p, flags|unix.MSG_DONTWAIT)
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// hungUp reports whether the other side will send nothing more.
+func hungUp(fd uintptr) bool {
+	fds := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	n, err := unix.Poll(fds[:], 0)
+	return err == nil && n > 0 && fds[0].Revents&(unix.POLLRDHUP|unix.POLLHUP|unix.POLLERR) != 0
+}

@@ -1,0 +1,162 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"emujail/protocol"
+	"emujail/proxy/control"
+)
+
+// A Listener is a socket and the jail whose requests come by it.
+type Listener struct {
+	VNode  string
+	Socket net.Listener
+}
+
+// A jail is one listening socket and everything that is counted for it. Its
+// name is the identity of all that comes by the socket.
+type jail struct {
+	vnode string
+	home  home
+	ln    net.Listener
+	rules atomic.Pointer[Rules]
+
+	alive context.Context // ends with the jail: so do its connections
+	end   context.CancelFunc
+	done  sync.WaitGroup // the accept loop and the connections
+
+	crowd crowd         // connections
+	slots chan struct{} // requests
+	rate  bucket        // requests a second
+	bytes bucket        // bytes a second
+	queue queue         // requests before the gate
+
+	counts counts
+}
+
+// newJail checks the name, which goes into every request: tmcd reads
+// protocol.MaxNodeID characters of it, and the rest would be cut off.
+func newJail(parent context.Context, v control.VNode, ln net.Listener, l Limits) (*jail, error) {
+	if err := checkVNode(v.VNode); err != nil {
+		return nil, err
+	}
+	rules, err := ParseRules(v.Rules)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.VNode, err)
+	}
+	j := &jail{
+		vnode: v.VNode, home: home{cgroup: v.Cgroup, path: v.Path}, ln: ln,
+		slots: make(chan struct{}, l.Requests),
+		rate:  bucket{rate: l.Rate, burst: l.Burst},
+		bytes: bucket{rate: l.Bytes, burst: l.BytesBurst},
+	}
+	j.rules.Store(&rules)
+	j.alive, j.end = context.WithCancel(parent)
+	if u, ok := ln.(*net.UnixListener); ok {
+		refuseRights(u)
+	}
+	return j, nil
+}
+
+func checkVNode(name string) error {
+	if len(name) == 0 || len(name) > protocol.MaxNodeID {
+		return fmt.Errorf("vnode %q: want 1 to %d characters", name, protocol.MaxNodeID)
+	}
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_':
+		default:
+			return fmt.Errorf("vnode %q: want letters, digits, - and _ only", name)
+		}
+	}
+	return nil
+}
+
+// Pauses after an accept that failed in passing: too many open files.
+const (
+	acceptMin = 5 * time.Millisecond
+	acceptMax = time.Second
+)
+
+// accept takes connections until the socket is closed. An error of another kind
+// passes: it waits a little longer each time.
+func (s *server) accept(j *jail) {
+	pause := acceptMin
+	for {
+		conn, err := j.ln.Accept()
+		if err == nil {
+			pause = acceptMin
+			s.admit(j, conn)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		s.acceptErrors.Add(1)
+		select {
+		case <-j.alive.Done():
+			return
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, acceptMax)
+	}
+}
+
+// admit gives a connection its place and its goroutine, or closes it. Closing
+// with bytes unread, the caller sees a reset.
+func (s *server) admit(j *jail, conn net.Conn) {
+	start := time.Now()
+	j.counts.connections.Add(1)
+	s.makeRoom(j)
+	place, evicted := j.crowd.enter(s.o.Limits.Connections, func() { _ = conn.Close() })
+	if evicted {
+		j.counts.evicted.Add(1)
+		s.open.Add(-1)
+	}
+	if place == nil {
+		j.counts.overflow.Add(1)
+		_ = conn.Close()
+		return
+	}
+	s.open.Add(1)
+	j.done.Go(func() { s.handle(j, conn, place, start) })
+}
+
+// makeRoom keeps all jails' connections below the total. A jail that has more
+// than an equal share of them loses its own oldest silent one, else the jail
+// with the most does.
+func (s *server) makeRoom(j *jail) {
+	if s.open.Load() < int64(s.o.Limits.Total) {
+		return
+	}
+	victim := j
+	s.mu.Lock()
+	if share := s.o.Limits.Total / max(1, len(s.jails)); j.crowd.size() <= share {
+		most := 0
+		for _, other := range s.jails {
+			if n := other.crowd.size(); n > most {
+				victim, most = other, n
+			}
+		}
+	}
+	s.mu.Unlock()
+	if victim.crowd.evict() {
+		victim.counts.evicted.Add(1)
+		s.open.Add(-1)
+	}
+}
+
+// close ends the jail: its socket, its connections, whatever they are at. When
+// it returns nothing of the jail is alive.
+func (j *jail) close() error {
+	err := j.ln.Close()
+	j.end()
+	j.done.Wait()
+	return err
+}

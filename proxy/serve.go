@@ -1,0 +1,169 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"emujail/proxy/control"
+)
+
+// A server is all of one running proxy.
+type server struct {
+	o          Options
+	log        *slog.Logger
+	attestor   *attestor
+	audit      *audit
+	gate       gate
+	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
+	boss       atomic.Pointer[control.Conn]
+	signatures *control.Signatures
+
+	open, active                        atomic.Int64
+	acceptErrors, tmcdErrors, redirects atomic.Uint64
+
+	life context.Context // ends when connections are cut, not when draining
+
+	mu    sync.Mutex
+	jails map[string]*jail
+}
+
+// Serve answers requests until ctx ends or the supervisor says so; then it
+// accepts nothing new and gives those under way Deadlines.Drain. The error is
+// about beginning, or nil: no request ends it.
+func Serve(ctx context.Context, o Options) error {
+	life, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	s, err := newServer(life, o)
+	if err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	err = s.run(ctx)
+	s.drain(cut)
+	return errors.Join(err, s.audit.stop())
+}
+
+func newServer(life context.Context, o Options) (*server, error) {
+	o.Limits, o.Deadlines = o.Limits.withDefaults(), o.Deadlines.withDefaults()
+	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.gate.free = o.Limits.Pool
+	s.signatures = control.NewSignatures(s.sendBoss)
+	s.attestor = newAttestor(o.Proc, func(err error) {
+		s.log.Warn("callers are recognized by /proc: not as sure as by pidfd", "cause", err)
+	})
+	if len(o.Tmcd.Servers) > 0 {
+		if err := s.useTmcd(o.Tmcd); err != nil {
+			return nil, err
+		}
+	}
+	s.audit = startAudit(o.Audit, s.auditFull)
+	return s, nil
+}
+
+func (s *server) useTmcd(t Tmcd) error {
+	tmcds, err := newTmcds(t, s.o.Deadlines, func() { s.redirects.Add(1) })
+	if err != nil {
+		return err
+	}
+	s.tmcd.Store(tmcds)
+	return nil
+}
+
+// run opens what Options name and waits for the end.
+func (s *server) run(ctx context.Context) error {
+	listeners, err := s.listen()
+	if err != nil {
+		return err
+	}
+	for i, l := range listeners {
+		if err := s.add(control.VNode{VNode: l.VNode, Rules: s.o.Rules}, l.Socket); err != nil {
+			return errors.Join(err, closeListeners(listeners[i:]))
+		}
+	}
+	if s.o.Confine != nil {
+		if err := s.o.Confine(); err != nil {
+			return err
+		}
+	}
+	if s.o.Control != nil {
+		return s.obey(ctx, s.o.Control)
+	}
+	if len(listeners) == 0 {
+		return errors.New("no socket to listen at")
+	}
+	s.log.Warn("no supervisor: callers aren't held against a cgroup")
+	<-ctx.Done()
+	return nil
+}
+
+// add takes a jail in and begins to accept. A name that is there already stays
+// whose it is.
+func (s *server) add(v control.VNode, ln net.Listener) error {
+	j, err := newJail(s.life, v, ln, s.o.Limits)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.jails[j.vnode] != nil {
+		return fmt.Errorf("vnode %q has a socket already", j.vnode)
+	}
+	s.jails[j.vnode] = j
+	j.done.Go(func() { s.accept(j) })
+	return nil
+}
+
+// remove takes a jail out; afterwards nothing of it is alive.
+func (s *server) remove(vnode string) error {
+	s.mu.Lock()
+	j := s.jails[vnode]
+	delete(s.jails, vnode)
+	s.mu.Unlock()
+	if j == nil {
+		return fmt.Errorf("no vnode %q", vnode)
+	}
+	return j.close()
+}
+
+func (s *server) jail(vnode string) *jail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.jails[vnode]
+}
+
+func (s *server) list() []*jail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*jail, 0, len(s.jails))
+	for _, j := range s.jails {
+		all = append(all, j)
+	}
+	return all
+}
+
+// drain stops accepting, waits for the requests under way, and cuts what isn't
+// done in time. Connections that have said nothing aren't waited for.
+func (s *server) drain(cut context.CancelFunc) {
+	jails := s.list()
+	for _, j := range jails {
+		if err := j.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.log.Warn("socket doesn't close", "vnode", j.vnode, "error", err)
+		}
+		for j.crowd.evict() {
+			s.open.Add(-1)
+		}
+	}
+	late := time.AfterFunc(s.o.Deadlines.Drain, cut)
+	defer late.Stop()
+	for _, j := range jails {
+		j.done.Wait()
+	}
+}
