@@ -122,6 +122,9 @@ func commands() []*cobra.Command {
 		newExpectCommand(),
 		newStatusCommand(),
 		newReloadCommand(),
+		newReplayCommand(),
+		newImportCommand(),
+		newExportCommand(),
 	}
 }
 

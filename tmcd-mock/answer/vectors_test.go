@@ -77,4 +77,3 @@ func TestVectors(t *testing.T) {
 	}
 	t.Logf("%d of %d equal", equal, comparable)
 }
-

@@ -21,7 +21,7 @@ func TestDemo(t *testing.T) {
 	if len(db.Schedule) != 2 || db.Schedule[0].Action != "MODIFY" || len(db.Schedule[0].Args) != 4 {
 		t.Errorf("schedule: %+v", db.Schedule)
 	}
-	if got := db.Site.WebServer(); got != "172.16.1.254:8088" {
+	if got := db.Site.WebServer(); got != "172.16.1.0:8088" {
 		t.Errorf("web server %q", got)
 	}
 	if n := db.Len("vinterfaces"); n != 2 {
