@@ -154,12 +154,12 @@ func (l *live) send(f console.Frame) error {
 // through a queue, so that a command that doesn't read keeps neither signals
 // nor the hang-up from being seen, as long as the queue isn't full.
 func (l *live) fromHost() {
-	defer close(l.gone)
 	queue := make(chan []byte, typeAhead)
 	var feeding sync.WaitGroup
 	feeding.Go(func() { l.feed(queue) })
-	defer feeding.Wait()
+	defer feeding.Wait() // which needs hangUp, which needs gone
 	defer close(queue)
+	defer close(l.gone)
 	for {
 		f, err := console.ReadFrame(l.conn)
 		if err != nil || l.take(f, queue) != nil {
