@@ -16,7 +16,7 @@ type file struct {
 	lines    []string
 	mode     os.FileMode // of the file that exists, else the default
 	uid, gid int
-	dirty    bool
+	old      string // the text that the file has
 }
 
 func readFile(path string, mode os.FileMode) (*file, error) {
@@ -36,6 +36,7 @@ func readFile(path string, mode os.FileMode) (*file, error) {
 	if sys, ok := st.Sys().(*syscall.Stat_t); ok {
 		f.uid, f.gid = int(sys.Uid), int(sys.Gid)
 	}
+	f.old = string(text)
 	if s := strings.TrimSuffix(string(text), "\n"); s != "" {
 		f.lines = strings.Split(s, "\n")
 	}
@@ -54,21 +55,16 @@ func (f *file) find(name string) int {
 
 func (f *file) set(name, line string) {
 	i := f.find(name)
-	switch {
-	case i < 0:
+	if i < 0 {
 		f.lines = append(f.lines, line)
-	case f.lines[i] == line:
 		return
-	default:
-		f.lines[i] = line
 	}
-	f.dirty = true
+	f.lines[i] = line
 }
 
 func (f *file) remove(name string) {
 	if i := f.find(name); i >= 0 {
 		f.lines = append(f.lines[:i], f.lines[i+1:]...)
-		f.dirty = true
 	}
 }
 
@@ -106,9 +102,12 @@ func (f *file) write() (err error) {
 	if err = os.Rename(next, f.path); err != nil {
 		return err
 	}
-	f.dirty = false
+	f.old = f.text()
 	return syncDir(filepath.Dir(f.path))
 }
+
+// changed says whether the lines are others than the file's.
+func (f *file) changed() bool { return f.text() != f.old }
 
 func (f *file) text() string {
 	if len(f.lines) == 0 {

@@ -87,7 +87,7 @@ func (db *DB) Close() error { return db.lock.release() }
 // and says whether there were any.
 func (db *DB) Save() (changed bool, err error) {
 	for _, f := range []*file{db.group, db.gshadow, db.shadow, db.passwd} {
-		if !f.dirty {
+		if !f.changed() {
 			continue
 		}
 		changed = true
