@@ -102,11 +102,23 @@ func controlRouterTable(c Control, s controlSets) table {
 		chains: []chain{
 			{
 				name: "raw", hook: nftables.ChainHookPrerouting, priority: -300, policy: nftables.ChainPolicyAccept,
-				rules: []rule{when(ipv4(), from(controlBridge), ip4Dst(reg0), isNot(reg0, c.Host.AsSlice()...), notrack())},
+				rules: []rule{
+					when(ipv4(), from(controlBridge), toHost(c.Host), accept()),
+					when(ipv4(), from(controlBridge), toHost(c.Gateway), notrack(), accept()),
+					when(ipv4(), from(controlBridge), toPrefix(c.Jails), notrack(), accept()),
+					// Anywhere else: no route leads there, but the kernel says
+					// so to each jail once in two seconds only.
+					when(ipv4(), from(controlBridge), resetTCP()),
+					when(ipv4(), from(controlBridge), prohibit()),
+				},
 			},
 			{
 				name: "input", hook: nftables.ChainHookInput, priority: 0, policy: nftables.ChainPolicyDrop,
-				rules: []rule{ping(controlBridge), ping(controlUplink)},
+				rules: []rule{
+					ping(controlBridge), ping(controlUplink),
+					when(ipv4(), from(controlBridge), resetTCP()),
+					when(ipv4(), from(controlBridge), prohibit()),
+				},
 			},
 			{
 				name: "forward", hook: nftables.ChainHookForward, priority: 0, policy: nftables.ChainPolicyDrop,

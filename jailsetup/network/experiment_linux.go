@@ -73,8 +73,8 @@ func ensureExperiment(runDir, experiment string) (*os.File, error) {
 }
 
 func undoExperimentNamespace(ctx context.Context, u experimentNamespaceUndo) error {
-	if !strings.HasPrefix(u.Pin, "x-") || strings.Contains(u.Pin, "/") {
-		return fmt.Errorf("remove experiment namespace %q: not a pin of ours", u.Pin)
+	if err := checkPin(u.Pin); err != nil {
+		return err
 	}
 	unlock, err := lock(ctx, u.RunDir)
 	if err != nil {
@@ -98,6 +98,13 @@ func undoExperimentNamespace(ctx context.Context, u experimentNamespaceUndo) err
 		return err
 	}
 	return removePin(u.RunDir, u.Pin)
+}
+
+func checkPin(pin string) error {
+	if !strings.HasPrefix(pin, "x-") || strings.Contains(pin, "/") {
+		return fmt.Errorf("experiment namespace %q: not a pin of ours", pin)
+	}
+	return nil
 }
 
 // ExperimentLink is the step that puts a jail on a LAN: an interface inside with
@@ -244,6 +251,9 @@ func (s ExperimentLink) setUp(h *netlink.Handle, l netlink.Link) error {
 }
 
 func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
+	if err := checkPin(u.Pin); err != nil {
+		return err
+	}
 	ns, err := openPin(u.RunDir, u.Pin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/plan"
 )
@@ -57,6 +56,9 @@ func EnsureControl(ctx context.Context, c Control) error {
 		return err
 	}
 	defer unlock()
+	if err := removeOther(ctx, c); err != nil {
+		return err
+	}
 	ns, _, err := ensurePin(c.RunDir, controlPin)
 	if err != nil {
 		return fmt.Errorf("make control namespace: %w", err)
@@ -85,6 +87,69 @@ func EnsureControl(ctx context.Context, c Control) error {
 	return nil
 }
 
+// removeOther removes a control network that stands with other addresses than
+// c's, made by earlier settings. With jails on it that is an [*InUseError].
+func removeOther(ctx context.Context, c Control) error {
+	ns, err := openPin(c.RunDir, controlPin)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open control namespace: %w", err)
+	}
+	defer ns.Close()
+	same := false
+	err = withRoutes(ns, func(h *netlink.Handle) (err error) {
+		same, err = standsAs(h, c)
+		return err
+	})
+	if err != nil || same {
+		return err
+	}
+	if err := removeLocked(ctx, hostControlUndo{RunDir: c.RunDir, Uplink: c.Uplink}); err != nil {
+		return fmt.Errorf("change control network to %s: %w", c, err)
+	}
+	return nil
+}
+
+// standsAs says whether what stands has the addresses of c, as far as it stands.
+func standsAs(h *netlink.Handle, c Control) (bool, error) {
+	for _, want := range []struct {
+		dev          string
+		addr, routes string
+	}{
+		{controlBridge, c.Gateway.String() + "/32", c.Jails.Masked().String()},
+		{controlUplink, "", c.Host.String() + "/32"},
+	} {
+		l, err := linkByName(h, want.dev)
+		if err != nil {
+			return false, err
+		}
+		if l == nil {
+			continue
+		}
+		addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+		if err != nil {
+			return false, fmt.Errorf("list addresses of %s: %w", want.dev, err)
+		}
+		routes, err := h.RouteList(l, netlink.FAMILY_V4)
+		if err != nil {
+			return false, fmt.Errorf("list routes of %s: %w", want.dev, err)
+		}
+		for _, a := range addrs {
+			if a.IPNet.String() != want.addr {
+				return false, nil
+			}
+		}
+		for _, r := range routes {
+			if r.Dst.String() != want.routes {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}
+
 func controlSysctls() []sysctl {
 	return append(quietSysctls(),
 		sysctl{"ipv4/ip_forward", "1", false},
@@ -107,7 +172,7 @@ func ensureControlBridge(h *netlink.Handle, c Control) error {
 	if err != nil {
 		return err
 	}
-	if err := keepOnlyAddress(h, br, c.Gateway); err != nil {
+	if err := addAddress(h, br, netip.PrefixFrom(c.Gateway, 32)); err != nil {
 		return err
 	}
 	return addRoute(h, &netlink.Route{
@@ -205,7 +270,7 @@ func setUpHostEnd(h *netlink.Handle, c Control, link netlink.Link) error {
 	if err != nil {
 		return err
 	}
-	if err := keepOnlyAddress(h, link, c.Host); err != nil {
+	if err := addAddress(h, link, netip.PrefixFrom(c.Host, 32)); err != nil {
 		return err
 	}
 	if err := h.LinkSetUp(link); err != nil {
@@ -224,25 +289,6 @@ func setUpHostEnd(h *netlink.Handle, c Control, link netlink.Link) error {
 	})
 }
 
-// keepOnlyAddress gives the device the address and takes any other, with the
-// routes that came with it: of a prefix that was set before, say.
-func keepOnlyAddress(h *netlink.Handle, link netlink.Link, want netip.Addr) error {
-	name := link.Attrs().Name
-	have, err := h.AddrList(link, netlink.FAMILY_V4)
-	if err != nil {
-		return fmt.Errorf("list addresses of %s: %w", name, err)
-	}
-	for _, a := range have {
-		if a.IP.Equal(want.AsSlice()) {
-			continue
-		}
-		if err := h.AddrDel(link, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-			return fmt.Errorf("take address %s from %s: %w", a.IP, name, err)
-		}
-	}
-	return addAddress(h, link, netip.PrefixFrom(want, want.BitLen()))
-}
-
 // RemoveControl removes the control network. With jails on it, it does nothing
 // and says so with an [*InUseError].
 func RemoveControl(ctx context.Context, c Control) error {
@@ -255,6 +301,10 @@ func removeControl(ctx context.Context, u hostControlUndo) error {
 		return err
 	}
 	defer unlock()
+	return removeLocked(ctx, u)
+}
+
+func removeLocked(ctx context.Context, u hostControlUndo) error {
 	ns, err := openPin(u.RunDir, controlPin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return removePin(u.RunDir, controlPin)

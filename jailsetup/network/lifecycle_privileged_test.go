@@ -3,16 +3,18 @@
 package network
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/plan"
 )
@@ -159,6 +161,61 @@ func TestEnsureControlAgain(t *testing.T) {
 	}
 }
 
+// A hundred boots at once is what a host has to bear (T33); eight suffice to
+// show that nobody gets in another's way.
+func TestBootsAtOnce(t *testing.T) {
+	r := newRig(t)
+	empty := r.listing()
+	var jails []*testJail
+	for n := byte(1); n <= 8; n++ {
+		jails = append(jails, r.prepare(n, 1))
+	}
+	var wg sync.WaitGroup
+	failed := make(chan error, 3*len(jails))
+	for round := range 3 {
+		for i, j := range jails {
+			wg.Go(func() { failed <- bootAndKill(r.ctx, j, byte(i+1), round < 2) })
+		}
+		wg.Wait()
+	}
+	close(failed)
+	for err := range failed {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	r.listen(jails[7].ns, jails[7].lan, 5000)
+	if err := r.tcp(jails[0].ns, jails[7].lan, 5000); err != nil {
+		t.Errorf("first to last: %v", err)
+	}
+	for _, j := range jails {
+		j.kill()
+	}
+	if diff := cmp.Diff(empty, r.listing()); diff != "" {
+		t.Errorf("left (-want +got):\n%s", diff)
+	}
+}
+
+func bootAndKill(ctx context.Context, j *testJail, n byte, kill bool) error {
+	j.undo = nil
+	for _, s := range j.steps(n, "p/one") {
+		undos, err := s.Undo()
+		if err != nil {
+			return err
+		}
+		j.undo = append(j.undo, undos...)
+		if err := s.Do(ctx, &plan.State{NetNS: j.ns}); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
+		}
+	}
+	for i := len(j.undo) - 1; kill && i >= 0; i-- {
+		if err := Undo(ctx, j.undo[i]); err != nil {
+			return fmt.Errorf("undo %s: %w", j.undo[i].Kind, err)
+		}
+	}
+	return nil
+}
+
 // Kill, then boot of the same id at once: names never meet (T22). The neighbour
 // keeps its interface as it is (T19).
 func TestRebootAtOnce(t *testing.T) {
@@ -250,80 +307,4 @@ func must(undos []plan.Undo, err error) plan.Undo {
 		panic(err)
 	}
 	return undos[0]
-}
-
-// The prefix is someone else's: the error names the route and the setting, and
-// nothing is made.
-func TestPrefixTaken(t *testing.T) {
-	r := newRig(t)
-	r.unwind(r.undo)
-	before := hostState(t)
-	for _, row := range []struct{ name, taken string }{
-		{"inside the prefix", "172.30.200.0/24"},
-		{"the prefix is inside", "172.16.0.0/12"},
-		{"one address", "172.30.77.1/32"},
-	} {
-		t.Run(row.name, func(t *testing.T) {
-			addHostRoute(t, row.taken)
-			err := EnsureControl(r.ctx, r.c)
-			var conflict *ConflictError
-			if !errors.As(err, &conflict) || !strings.Contains(err.Error(), row.taken) || !strings.Contains(err.Error(), "setting") {
-				t.Errorf("error %v; want the route %s and the setting", err, row.taken)
-			}
-			free, err := FreePrefix(r.ctx, 16, r.c.Uplink)
-			if err != nil || free.Contains(conflict.Route.Addr()) || conflict.Route.Contains(free.Addr()) {
-				t.Errorf("free prefix %v, %v", free, err)
-			}
-		})
-	}
-	if diff := cmp.Diff(before, hostState(t)); diff != "" {
-		t.Errorf("host changed (-want +got):\n%s", diff)
-	}
-}
-
-func addHostRoute(t *testing.T, dst string) {
-	t.Helper()
-	lo, err := netlink.LinkByName("lo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, n, err := net.ParseCIDR(dst)
-	if err != nil {
-		t.Fatal(err)
-	}
-	route := &netlink.Route{LinkIndex: lo.Attrs().Index, Dst: n, Scope: netlink.SCOPE_LINK}
-	if err := netlink.RouteAdd(route); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := netlink.RouteDel(route); err != nil && !errors.Is(err, unix.ESRCH) {
-			t.Error(err)
-		}
-	})
-}
-
-// A device of the uplink's name that isn't ours is left alone.
-func TestUplinkNameTaken(t *testing.T) {
-	r := newRig(t)
-	r.unwind(r.undo)
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name = r.c.Uplink
-	foreign := &netlink.Bridge{LinkAttrs: attrs}
-	if err := netlink.LinkAdd(foreign); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { netlink.LinkDel(foreign) })
-	err := EnsureControl(r.ctx, r.c)
-	if err == nil || !strings.Contains(err.Error(), "not ours") {
-		t.Errorf("error %v", err)
-	}
-	if l, err := netlink.LinkByName(r.c.Uplink); err != nil || l.Type() != "bridge" {
-		t.Errorf("foreign device: %v, %v", l, err)
-	}
-	if err := RemoveControl(r.ctx, r.c); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := netlink.LinkByName(r.c.Uplink); err != nil {
-		t.Errorf("foreign device is gone: %v", err)
-	}
 }

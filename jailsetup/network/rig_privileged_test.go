@@ -232,17 +232,21 @@ func (r *rig) udp(ns *os.File, addr netip.Addr, port uint16) error {
 	return r.try(ns, "udp", addr, port)
 }
 
+// patience is how long an attempt may take on a loaded machine. What is refused
+// is refused at once.
+const patience = time.Second
+
 func (r *rig) try(ns *os.File, network string, addr netip.Addr, port uint16) error {
 	var result error
 	r.at(ns, func() error {
-		d := net.Dialer{Timeout: 300 * time.Millisecond}
+		d := net.Dialer{Timeout: patience}
 		c, err := d.Dial(network, netip.AddrPortFrom(addr, port).String())
 		if err != nil {
 			result = err
 			return nil
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(300 * time.Millisecond))
+		c.SetDeadline(time.Now().Add(patience))
 		b := make([]byte, 4)
 		if network == "udp" {
 			c.Write([]byte("ping"))

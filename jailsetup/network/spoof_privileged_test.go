@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // attack is one frame that a jail sends, and what becomes of it. Rows that pass
@@ -293,5 +294,36 @@ func TestExperimentsApart(t *testing.T) {
 	r.wire(a.ns, "eth1").send(ethernet(broadcastMAC, lanMAC(1), 0x0800, udp4(a.lan, b.lan, 1, 2, "<broadcast>")))
 	if sees.sees("<broadcast>") {
 		t.Error("another experiment's jail saw a broadcast")
+	}
+}
+
+// A jail's root makes its link carry more than the LAN does; the frame ends at
+// the host's end, which it can't change.
+func TestOversizedFrame(t *testing.T) {
+	r := newRig(t)
+	a, b := r.jail(1, "p/one"), r.jail(2, "p/one")
+	err := withRoutes(a.ns, func(h *netlink.Handle) error {
+		l, err := h.LinkByName("eth1")
+		if err != nil {
+			return err
+		}
+		return h.LinkSetMTU(l, 9000)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender, victim := r.wire(a.ns, "eth1"), r.wire(b.ns, "eth1")
+	for _, row := range []struct {
+		mark string
+		size int
+		want bool
+	}{{"<fits>", 1514, true}, {"<too big>", 4000, false}} {
+		frame := pad(ethernet(lanMAC(2), lanMAC(1), 0x0800, udp4(a.lan, b.lan, 1, 2, row.mark)), row.size)
+		if _, err := unix.Write(sender.fd, frame); (err == nil) != row.want {
+			t.Errorf("%s, %d bytes: send: %v", row.mark, row.size, err) // a veth says what it dropped
+		}
+		if got := victim.sees(row.mark); got != row.want {
+			t.Errorf("%s, %d bytes: passed: %v, want %v", row.mark, row.size, got, row.want)
+		}
 	}
 }

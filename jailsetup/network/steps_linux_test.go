@@ -114,6 +114,7 @@ func TestUndoRefuses(t *testing.T) {
 		{"not JSON", KindControlLink, `{`, false},
 		{"pin outside", KindExperimentNamespace, `{"run_dir":"` + dir + `","pin":"x-/../../etc"}`, false},
 		{"pin of the control namespace", KindExperimentNamespace, `{"run_dir":"` + dir + `","pin":"control"}`, false},
+		{"link in a pin outside", KindExperimentLink, `{"run_dir":"` + dir + `","pin":"x-/../../etc","link":"v1"}`, false},
 		{"namespace that isn't", KindExperimentNamespace, `{"run_dir":"` + dir + `","pin":"x-a"}`, true},
 		{"link that isn't", KindExperimentLink, `{"run_dir":"` + dir + `","pin":"x-a","link":"v1"}`, true},
 		{"control link that isn't", KindControlLink, `{"run_dir":"` + dir + `","addr":"172.16.1.1","link":"v1"}`, true},
