@@ -52,6 +52,12 @@ func TestDebianBoots(t *testing.T) {
 	eventually(t, "the message is in the log", func() bool {
 		return strings.Contains(r.sh("cat /var/log/messages"), "hello from inside")
 	})
+	sshd := r.sh("/usr/sbin/sshd -T")
+	for _, want := range []string{"x11forwarding no", "usepam yes", "permitrootlogin without-password", "kbdinteractiveauthentication no", "subsystem sftp /usr/lib/openssh/sftp-server"} {
+		if !strings.Contains(sshd, want+"\n") {
+			t.Errorf("sshd doesn't say %q", want)
+		}
+	}
 	const ssh = "ssh -p 2222 -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/tmp/known -o LogLevel=ERROR "
 	if out := r.sh(ssh + "-i /tmp/key root@127.0.0.1 'tty; id -un; echo $PATH'"); !strings.HasPrefix(out, "not a tty\nroot\n/usr/local/sbin:") {
 		t.Errorf("ssh: %q", out)

@@ -31,7 +31,8 @@ type Process struct {
 	Argv []string
 	Env  []string
 	Dir  string // empty: where the caller is
-	// Files become descriptors 0, 1, 2, …; all others are closed.
+	// Files become descriptors 0, 1, 2, …; what this program opened itself
+	// stays behind. What it inherited without close-on-exec does not.
 	Files []uintptr
 	Sys   syscall.SysProcAttr
 }
