@@ -352,3 +352,21 @@ func TestQuestionsAreRepeated(t *testing.T) {
 		})
 	}
 }
+
+// kill ends a process the hard way and waits until it's gone.
+func kill(tb testing.TB, pid int) {
+	tb.Helper()
+	if pid <= 0 {
+		tb.Fatalf("no process to kill: %d", pid)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		tb.Fatal(err)
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for syscall.Kill(pid, 0) == nil {
+		if time.Now().After(deadline) {
+			tb.Fatalf("process %d doesn't die", pid)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

@@ -107,7 +107,9 @@ func (f *file) write() (err error) {
 }
 
 // changed says whether the lines are others than the file's.
-func (f *file) changed() bool { return f.text() != f.old }
+func (f *file) changed() bool {
+	return strings.TrimSuffix(f.text(), "\n") != strings.TrimSuffix(f.old, "\n")
+}
 
 func (f *file) text() string {
 	if len(f.lines) == 0 {
