@@ -23,7 +23,8 @@ type codec struct {
 	tag   string
 	line  string
 	words []word
-	next  int // where the next word probably is
+	next  int      // where the next word probably is
+	keys  []string // those that fields took
 	err   error
 }
 
@@ -100,6 +101,7 @@ func (c *codec) take(key string) (string, bool) {
 		return "", false
 	}
 	c.words[i].used = true
+	c.keys = append(c.keys, key)
 	c.next = i + 1
 	return c.line[c.words[i].start:c.words[i].end], true
 }
@@ -293,8 +295,8 @@ func (c *codec) extra(p *Extra) {
 
 // taken reports whether a field took a word with this key.
 func (c *codec) taken(key string) bool {
-	for i := range c.words {
-		if c.words[i].used && c.words[i].key == key {
+	for _, k := range c.keys {
+		if k == key {
 			return true
 		}
 	}
@@ -327,7 +329,7 @@ func (c *codec) value(s string) {
 
 // load makes line the current one.
 func (c *codec) load(line string) error {
-	c.line, c.next, c.err = line, 0, nil
+	c.line, c.next, c.keys, c.err = line, 0, c.keys[:0], nil
 	if line == "" {
 		return errEmptyLine
 	}

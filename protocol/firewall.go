@@ -130,17 +130,34 @@ func (n *Neighbor) fields(c *codec) {
 
 // Append renders the reply: variables, rules, then hosts.
 func (f FirewallInfo) Append(dst []byte, version int) []byte {
+	c := renderer(dst, version)
 	if f.Type != "" {
-		dst = appendRecord(dst, version, "", &f)
+		c.begin("")
+		f.fields(&c)
+		c.end()
 	}
-	dst = appendRecords[FirewallVar](dst, version, "", f.Vars)
-	dst = appendRecords[FirewallRule](dst, version, "", f.Rules)
+	for i := range f.Vars {
+		c.begin("")
+		f.Vars[i].fields(&c)
+		c.end()
+	}
+	for i := range f.Rules {
+		c.begin("")
+		f.Rules[i].fields(&c)
+		c.end()
+	}
 	for i := range f.Hosts {
-		if version >= 34 || version >= 25 && !f.Hosts[i].Server {
-			dst = appendRecord(dst, version, "", &f.Hosts[i])
+		if c.since(34) || c.since(25) && !f.Hosts[i].Server {
+			f.Hosts[i].append(&c)
 		}
 	}
-	return dst
+	return c.dst
+}
+
+func (n *Neighbor) append(c *codec) {
+	c.begin("")
+	n.fields(c)
+	c.end()
 }
 
 // ParseARPInfo reads the reply to arpinfo.
@@ -172,8 +189,14 @@ func (a *ARPInfo) fields(c *codec) {
 
 // Append renders the reply.
 func (a ARPInfo) Append(dst []byte, version int) []byte {
+	c := renderer(dst, version)
 	if a.Type != "" {
-		dst = appendRecord(dst, version, "", &a)
+		c.begin("")
+		a.fields(&c)
+		c.end()
 	}
-	return appendRecords[Neighbor](dst, version, "", a.Hosts)
+	for i := range a.Hosts {
+		a.Hosts[i].append(&c)
+	}
+	return c.dst
 }

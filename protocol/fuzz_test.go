@@ -33,8 +33,7 @@ func seedsOf(tb testing.TB, command string) [][]byte {
 }
 
 // fuzzReply holds a parser to this: what it takes renders, in every version, to
-// what reads back and renders the same; in today's version, from a reply of
-// today, to an equal value.
+// what reads back and renders the same; in today's version, to an equal value.
 func fuzzReply[T Reply](f *testing.F, command string, seeds int, parse func([]byte) (T, error)) {
 	recorded := seedsOf(f, command)
 	if len(recorded) != seeds {
@@ -58,12 +57,26 @@ func fuzzReply[T Reply](f *testing.F, command string, seeds int, parse func([]by
 				t.Fatalf("version %d: %q renders as %q, then as %q", version, b, once, twice)
 			}
 		}
-		today, _ := parse(first.Append(nil, Version))
-		again, _ := parse(today.Append(nil, Version))
-		if !reflect.DeepEqual(today, again) {
-			t.Fatalf("%q: %#v reads back as %#v", b, today, again)
+		again, _ := parse(first.Append(nil, Version))
+		if !reflect.DeepEqual(forget(first), any(again)) {
+			t.Fatalf("%q: %#v reads back as %#v", b, first, again)
 		}
 	})
+}
+
+// forget clears the fields that today's version doesn't carry.
+func forget[T Reply](reply T) any {
+	switch r := any(reply).(type) {
+	case Accounts:
+		for i := range r.Users {
+			r.Users[i].EmulabPubKey, r.Users[i].HomePubKey = "", ""
+		}
+	case IfConfig:
+		for i := range r.Interfaces {
+			r.Interfaces[i].Unit = ""
+		}
+	}
+	return reply
 }
 
 func FuzzParseRequest(f *testing.F) {

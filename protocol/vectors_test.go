@@ -1,17 +1,18 @@
 package protocol
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"os"
+	"sync"
 	"testing"
 )
 
-// record is what these tests need of a line of the recorded exchanges.
+// exchange is what these tests need of a line of the recorded exchanges.
 type exchange struct {
 	ID, Group string
 	Transport string
+	Source    string `json:"src_ip"`
 	Request   string
 	Repeat    *struct {
 		Head, Byte string
@@ -24,30 +25,36 @@ type exchange struct {
 	VersionFrom *int   `json:"version_from"`
 	VersionTo   *int   `json:"version_to"`
 
+	DBTables []string `json:"db_tables"`
+
 	Nondeterministic string
 }
 
-// exchanges reads the recorded exchanges.
+// exchanges are the recorded exchanges. Nobody changes them.
 func exchanges(tb testing.TB) []exchange {
 	tb.Helper()
-	f, err := os.Open("../testdata/vectors/tmcd.jsonl")
+	all, err := readExchanges()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer f.Close()
+	return all
+}
+
+var readExchanges = sync.OnceValues(func() ([]exchange, error) {
+	b, err := os.ReadFile("../testdata/vectors/tmcd.jsonl")
+	if err != nil {
+		return nil, err
+	}
 	var all []exchange
-	for lines := bufio.NewReader(f); ; {
-		line, err := lines.ReadBytes('\n')
-		if len(line) == 0 && err != nil {
-			return all
-		}
+	for line := range bytes.Lines(b) {
 		var e exchange
 		if err := json.Unmarshal(line, &e); err != nil {
-			tb.Fatal(err)
+			return nil, err
 		}
 		all = append(all, e)
 	}
-}
+	return all, nil
+})
 
 // latin1 gives the bytes of a string that has one character for each.
 func latin1(s string) []byte {
