@@ -43,7 +43,9 @@ func (d *doc) expand(r *reader) *DB {
 		}
 		maps.Copy(merged, cols)
 		maps.DeleteFunc(merged, func(_ string, v any) bool { return v == nil })
-		db.defaults[table] = merged
+		if db.defaults[table] = merged; len(merged) == 0 {
+			delete(db.defaults, table)
+		}
 	}
 	x := &expander{r: r, d: d, db: db,
 		users: map[string]*user{}, projects: map[string]*project{}, groups: map[string]*group{},

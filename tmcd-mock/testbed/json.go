@@ -61,7 +61,9 @@ func (db *DB) decodeSection(key string, dec *json.Decoder) error {
 			if err != nil {
 				return err
 			}
-			db.defaults[table] = c
+			if len(c) > 0 {
+				db.defaults[table] = c
+			}
 		}
 		return nil
 	case "files":

@@ -9,9 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
 )
 
 // maxErrors bounds how many mistakes of one file are told.
@@ -47,31 +45,6 @@ func lineOf(n ast.Node) int {
 	return n.GetToken().Position.Line
 }
 
-// parse gives the top-level mapping of a file, nil if it is empty.
-func (r *reader) parse(b []byte) ast.Node {
-	f, err := parser.ParseBytes(b, 0)
-	if err != nil {
-		line, msg := 1, err.Error()
-		var syntax *yaml.SyntaxError
-		if errors.As(err, &syntax) && syntax.Token != nil {
-			line, msg = syntax.Token.Position.Line, syntax.Message
-		}
-		r.fail(line, "expected YAML: %s", msg)
-		return nil
-	}
-	var root ast.Node
-	for _, doc := range f.Docs {
-		switch {
-		case doc.Body == nil:
-		case root != nil:
-			r.failAt(doc.Body, "expected one document, not several separated by ---")
-		default:
-			root = doc.Body
-		}
-	}
-	return root
-}
-
 // entries are the keys of a mapping, in order. what names it in messages.
 // An empty value (`users:` and nothing more) is an empty mapping.
 func (r *reader) entries(n ast.Node, what string) []entry {
@@ -88,8 +61,15 @@ func (r *reader) entries(n ast.Node, what string) []entry {
 		return nil
 	}
 	out := make([]entry, 0, len(values))
+	seen := make(map[string]ast.Node, len(values))
 	for _, v := range values {
-		out = append(out, entry{scalarText(v.Key), v.Key, v.Value})
+		e := entry{scalarText(v.Key), v.Key, v.Value}
+		if first, dup := seen[e.key]; dup {
+			r.failAt(e.at, "expected each key once, %q stands already in line %d", e.key, lineOf(first))
+			continue
+		}
+		seen[e.key] = e.at
+		out = append(out, e)
 	}
 	return out
 }
