@@ -2,6 +2,7 @@ package pki
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -76,7 +77,7 @@ func (m *Material) describe(dir, file string, now time.Time) (Certificate, error
 	}
 	return Certificate{
 		File: file, Name: cert.Subject.CommonName, Hosts: hosts,
-		Serial: strings.ToUpper(cert.SerialNumber.Text(16)), NotAfter: cert.NotAfter,
+		Serial: fmt.Sprintf("%X", cert.SerialNumber.Bytes()), NotAfter: cert.NotAfter,
 		Expired:  now.After(cert.NotAfter),
 		Revoked:  m.revoked[string(cert.RawIssuer)+cert.SerialNumber.String()],
 		ForTests: slices.Contains(cert.Subject.OrganizationalUnit, Mark),
