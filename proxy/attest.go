@@ -41,14 +41,10 @@ func (h home) has(path string) bool {
 
 // An attestor asks the kernel who is at the other end.
 type attestor struct {
-	proc     *os.File    // the directory /proc; nil: unreachable
+	proc     *os.File    // the directory /proc; nil: unreachable. Set before the first caller comes
 	fallback func(error) // hears once why the better way didn't work
 
 	once sync.Once
-}
-
-func newAttestor(proc *os.File, fallback func(error)) *attestor {
-	return &attestor{proc: proc, fallback: fallback}
 }
 
 // identify says who connected. The error is nil if the caller lies in h, or if

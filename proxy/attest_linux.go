@@ -179,9 +179,12 @@ func (a *attestor) read(pid int, name string, buf []byte) (text []byte, err erro
 	return text, errors.Join(ctlErr, err)
 }
 
+// readFlags are the only ones that the sandbox lets through.
+const readFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW
+
 // readAt reads as much of a file as fits into buf.
 func readAt(dir int, path string, buf []byte) ([]byte, error) {
-	fd, err := unix.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	fd, err := unix.Openat(dir, path, readFlags, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -259,13 +259,13 @@ const countersBatch = 150
 func (s *server) sendCounters(conn *control.Conn) error {
 	proxy, all := s.counters()
 	for len(all) > countersBatch {
-		m := control.Message{Op: control.OpCounters, Counters: all[:countersBatch], More: true}
+		m := control.Message{Op: control.OpCounters, Re: control.OpCounters, Counters: all[:countersBatch], More: true}
 		if err := conn.Send(m); err != nil {
 			return err
 		}
 		all = all[countersBatch:]
 	}
-	return conn.Send(control.Message{Op: control.OpCounters, Counters: all, Proxy: &proxy})
+	return conn.Send(control.Message{Op: control.OpCounters, Re: control.OpCounters, Counters: all, Proxy: &proxy})
 }
 
 // sendListeners gives copies of all sockets.
@@ -273,7 +273,7 @@ func (s *server) sendListeners(conn *control.Conn) error {
 	jails := s.list()
 	for {
 		n := min(len(jails), control.MaxFiles)
-		m := control.Message{Op: control.OpReturn, More: n < len(jails)}
+		m := control.Message{Op: control.OpReturn, Re: control.OpReturn, More: n < len(jails)}
 		files, err := copies(jails[:n])
 		for _, j := range jails[:n] {
 			m.VNodes = append(m.VNodes, control.VNode{VNode: j.vnode, Cgroup: j.home.cgroup, Path: j.home.path})

@@ -111,7 +111,7 @@ func (s *server) accept(j *jail) {
 // admit gives a connection its place and its goroutine, or closes it. Closing
 // with bytes unread, the caller sees a reset.
 func (s *server) admit(j *jail, conn net.Conn) {
-	start := time.Now()
+	start := time.Now().UTC() // zones are files
 	j.counts.connections.Add(1)
 	s.makeRoom(j)
 	place, evicted := j.crowd.enter(s.o.Limits.Connections, func() { _ = conn.Close() })

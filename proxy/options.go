@@ -41,13 +41,11 @@ type Options struct {
 	// Attest says what becomes of callers from outside the jail.
 	Attest Mode
 
-	// Proc is the directory /proc, opened before it went out of reach; it
-	// gives callers' names to the audit log. Nil: they stay empty.
-	Proc *os.File
-
 	// Confine, if not nil, runs once when all sockets are there and before the
-	// first request. Serve ends with its error.
-	Confine func() error
+	// first request; function Confine is meant. Serve ends with its error. What
+	// it returns is the directory /proc, which gives callers' names to the audit
+	// log and their cgroups to the attestation. Without Confine it is opened.
+	Confine func() (proc *os.File, err error)
 
 	// Limits and Deadlines; zero fields are replaced by DefaultLimits and
 	// DefaultDeadlines.

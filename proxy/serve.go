@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +46,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	err = s.run(ctx)
 	s.drain(cut)
+	s.attestor.proc.Close() // nil is fine
 	return errors.Join(err, s.audit.stop())
 }
 
@@ -56,9 +58,9 @@ func newServer(life context.Context, o Options) (*server, error) {
 	}
 	s.gate.free = o.Limits.Pool
 	s.signatures = control.NewSignatures(s.sendBoss)
-	s.attestor = newAttestor(o.Proc, func(err error) {
+	s.attestor = &attestor{fallback: func(err error) {
 		s.log.Warn("callers are recognized by /proc: not as sure as by pidfd", "cause", err)
-	})
+	}}
 	if len(o.Tmcd.Servers) > 0 {
 		if err := s.useTmcd(o.Tmcd); err != nil {
 			return nil, err
@@ -77,20 +79,18 @@ func (s *server) useTmcd(t Tmcd) error {
 	return nil
 }
 
-// run opens what Options name and waits for the end.
+// run opens what Options name, gives its rights away and waits for the end.
 func (s *server) run(ctx context.Context) error {
 	listeners, err := s.listen()
 	if err != nil {
 		return err
 	}
+	if s.attestor.proc, err = s.confine(); err != nil {
+		return errors.Join(err, closeListeners(listeners))
+	}
 	for i, l := range listeners {
 		if err := s.add(control.VNode{VNode: l.VNode, Rules: s.o.Rules}, l.Socket); err != nil {
 			return errors.Join(err, closeListeners(listeners[i:]))
-		}
-	}
-	if s.o.Confine != nil {
-		if err := s.o.Confine(); err != nil {
-			return err
 		}
 	}
 	if s.o.Control != nil {
@@ -102,6 +102,18 @@ func (s *server) run(ctx context.Context) error {
 	s.log.Warn("no supervisor: callers aren't held against a cgroup")
 	<-ctx.Done()
 	return nil
+}
+
+// confine returns /proc, as far as it stays in reach.
+func (s *server) confine() (proc *os.File, err error) {
+	if s.o.Confine != nil {
+		return s.o.Confine()
+	}
+	proc, err = os.Open("/proc")
+	if err != nil {
+		return nil, nil // the audit log shows callers without names
+	}
+	return proc, nil
 }
 
 // add takes a jail in and begins to accept. A name that is there already stays

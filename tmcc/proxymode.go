@@ -59,6 +59,9 @@ func (m machine) serveProxy(ctx context.Context, line *options.Line) (err error)
 			return err
 		}
 	}
+	if o.Control != nil && os.Geteuid() == 0 {
+		o.Confine = func() (*os.File, error) { return proxy.Confine(proxy.User, proxy.User) }
+	}
 	if o.Control == nil {
 		if o.Tmcd, err = m.tmcd(ctx, line, o.Logger); err != nil {
 			return err
