@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -336,68 +335,4 @@ func (c *codec) load(line string) error {
 	var err error
 	c.tag, c.words, err = scanWords(line, c.words[:0])
 	return err
-}
-
-// record is anything whose words a codec carries.
-type record[T any] interface {
-	*T
-	fields(*codec)
-}
-
-// parseRecords reads lines that all have the same tag. Those that can't be read
-// are left out of the result and named in the error.
-func parseRecords[T any, P record[T]](b []byte, tag string) ([]T, error) {
-	var all []T
-	err := eachRecord(b, func(c *codec) error {
-		var err error
-		all, err = addRecord[T, P](c, tag, all)
-		return err
-	})
-	return all, err
-}
-
-// addRecord appends what the codec's current line says.
-func addRecord[T any, P record[T]](c *codec, tag string, all []T) ([]T, error) {
-	if c.tag != tag {
-		return all, unexpected(c.tag)
-	}
-	var zero T
-	all = append(all, zero)
-	P(&all[len(all)-1]).fields(c)
-	if c.err != nil {
-		return all[:len(all)-1], c.err
-	}
-	return all, nil
-}
-
-// parseRecord reads a reply of one line. An empty reply is the zero value; a
-// second line is an error.
-func parseRecord[T any, P record[T]](b []byte, tag string) (T, error) {
-	var one T
-	all, err := parseRecords[T, P](b, tag)
-	if len(all) > 1 {
-		err = errors.Join(err, &LineError{Line: 2, Err: errors.New("one line was expected")})
-	}
-	if len(all) > 0 {
-		one = all[0]
-	}
-	return one, err
-}
-
-func unexpected(tag string) error {
-	if tag == "" {
-		return errors.New("line begins without its tag")
-	}
-	return fmt.Errorf("unexpected %q", clip(tag))
-}
-
-// appendRecords appends a line for each record.
-func appendRecords[T any, P record[T]](dst []byte, version int, tag string, all []T) []byte {
-	c := renderer(dst, version)
-	for i := range all {
-		c.begin(tag)
-		P(&all[i]).fields(&c)
-		c.end()
-	}
-	return c.dst
 }

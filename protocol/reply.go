@@ -3,7 +3,6 @@ package protocol
 import (
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // MaxLines bounds the lines of a reply that the parsers take, and with it what
@@ -67,36 +66,3 @@ type LineError struct {
 func (e *LineError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 
 func (e *LineError) Unwrap() error { return e.Err }
-
-// eachLine calls fn with every line of b.
-func eachLine(b []byte, fn func(line string) error) error {
-	var errs []error
-	text := string(b)
-	for n := 1; text != ""; n++ {
-		if n > MaxLines {
-			errs = append(errs, ErrTooManyLines)
-			break
-		}
-		line, rest, whole := strings.Cut(text, "\n")
-		text = rest
-		err := ErrCutOff
-		if whole {
-			err = fn(line)
-		}
-		if err != nil && len(errs) < maxLineErrors {
-			errs = append(errs, &LineError{Line: n, Err: err})
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// eachRecord calls fn with a codec that stands on each line of KEY=VALUE words.
-func eachRecord(b []byte, fn func(*codec) error) error {
-	c := codec{parsing: true}
-	return eachLine(b, func(line string) error {
-		if err := c.load(line); err != nil {
-			return err
-		}
-		return fn(&c)
-	})
-}

@@ -184,12 +184,3 @@ func (s SyncServer) Append(dst []byte, version int) []byte {
 	}
 	return appendRecord(dst, version, "SYNCSERVER", &s)
 }
-
-// appendRecord appends one line.
-func appendRecord[T any, P record[T]](dst []byte, version int, tag string, one P) []byte {
-	c := renderer(dst, version)
-	c.begin(tag)
-	one.fields(&c)
-	c.end()
-	return c.dst
-}
