@@ -117,6 +117,11 @@ func (r *Run) download(ctx context.Context, s source, last installRecord) (*pkg,
 		return nil, err
 	}
 	p.md5 = res.MD5
+	// The file's own time, by the server's clock: with ours, a file changed
+	// right after we got it would pass for the one we have.
+	if !res.Modified.IsZero() {
+		p.stamp = res.Modified.Unix()
+	}
 	switch {
 	case res.NotModified:
 		p.state, p.md5 = current, last.md5

@@ -43,6 +43,8 @@ type flow struct {
 	log   *slog.Logger
 	cmds  chan command
 	bound chan struct{} // closed at the first set-up
+	stop  func()        // ends run; nil before it began
+	ended chan struct{} // closed when run has ended
 	state atomic.Int32
 	meter meter
 	rep   reporter
@@ -74,7 +76,7 @@ type command struct {
 
 func newFlow(rec protocol.TrafGen, log *slog.Logger) *flow {
 	return &flow{rec: rec, log: log.With("trafgen", rec.Name), cmds: make(chan command, 16),
-		bound: make(chan struct{}), params: NewParams()}
+		bound: make(chan struct{}), ended: make(chan struct{}), params: NewParams()}
 }
 
 func (f *flow) isSource() bool { return f.rec.Role == "source" }

@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -44,10 +45,15 @@ type Options struct {
 	Period time.Duration // between lines; 0: a second
 }
 
-// Set is the traffic generators of one node.
+// Set is the traffic generators of one node. Its methods may be called from
+// any goroutine.
 type Set struct {
-	opt   Options
+	opt Options
+
+	mu    sync.Mutex
 	flows []*flow
+	ctx   context.Context // of Run, nil before it
+	work  sync.WaitGroup  // the flows that run
 }
 
 // Status is what a flow is doing now.
@@ -73,7 +79,16 @@ func New(recs []protocol.TrafGen, o Options) (*Set, error) {
 		o.Period = time.Second
 	}
 	s := &Set{opt: o}
+	return s, s.Update(recs)
+}
+
+// Update makes the set that of other records. Flows whose record is the same
+// go on undisturbed; the others are torn down or begin. The error is as New's.
+func (s *Set) Update(recs []protocol.TrafGen) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var errs []error
+	var next []*flow
 	for _, r := range recs {
 		if r.Generator != "" && r.Generator != "TG" {
 			continue
@@ -82,14 +97,63 @@ func New(recs []protocol.TrafGen, o Options) (*Set, error) {
 			errs = append(errs, fmt.Errorf("traffic generator %q: %w", r.Name, err))
 			continue
 		}
-		f := newFlow(r, o.Logger)
-		f.rep = reporter{name: r.Name, role: r.Role}
-		if o.LogDir != "" {
-			f.rep.path = filepath.Join(o.LogDir, r.Name+".json")
+		r.Extra = nil // not ours to compare
+		if i := slices.IndexFunc(s.flows, func(f *flow) bool { return reflect.DeepEqual(f.rec, r) }); i >= 0 {
+			next = append(next, s.flows[i])
+			s.flows = slices.Delete(s.flows, i, i+1)
+			continue
 		}
-		s.flows = append(s.flows, f)
+		next = append(next, s.newFlow(r))
 	}
-	return s, errors.Join(errs...)
+	s.end(s.flows) // first: a new flow may want an old one's port
+	s.flows = next
+	if s.ctx != nil {
+		s.startAll()
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Set) newFlow(r protocol.TrafGen) *flow {
+	f := newFlow(r, s.opt.Logger)
+	f.rep = reporter{name: r.Name, role: r.Role}
+	if s.opt.LogDir != "" {
+		f.rep.path = filepath.Join(s.opt.LogDir, r.Name+".json")
+	}
+	return f
+}
+
+// startAll runs the flows that don't yet.
+func (s *Set) startAll() {
+	for _, f := range s.flows {
+		if f.stop != nil || s.ctx.Err() != nil {
+			continue
+		}
+		ctx, stop := context.WithCancel(s.ctx)
+		f.stop = stop
+		f.rep.at = time.Now()
+		s.work.Go(func() {
+			defer close(f.ended)
+			f.run(ctx)
+		})
+	}
+}
+
+// end tears flows down, waits for it, and writes their last lines.
+func (s *Set) end(flows []*flow) {
+	for _, f := range flows {
+		if f.stop != nil {
+			f.stop()
+		}
+	}
+	for _, f := range flows {
+		if f.stop != nil {
+			<-f.ended
+		}
+		f.report(time.Now())
+		if err := f.rep.close(); err != nil {
+			f.log.Warn("trafgen: " + err.Error())
+		}
+	}
 }
 
 // check holds a record against what jail.md §6.1 allows.
@@ -109,30 +173,29 @@ func check(r protocol.TrafGen) error {
 }
 
 // Len returns the number of flows.
-func (s *Set) Len() int { return len(s.flows) }
+func (s *Set) Len() int { return len(s.all()) }
 
-// Run works until ctx ends and all flows are torn down.
+func (s *Set) all() []*flow {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.flows)
+}
+
+// Run works until ctx ends and all flows are torn down. It's called once.
 func (s *Set) Run(ctx context.Context) {
-	var wg sync.WaitGroup
-	for _, f := range s.flows {
-		wg.Go(func() { f.run(ctx) })
-	}
+	s.mu.Lock()
+	s.ctx = ctx
+	s.startAll()
+	s.mu.Unlock()
 	s.report(ctx)
-	wg.Wait()
-	s.write(time.Now())
-	for _, f := range s.flows {
-		if err := f.rep.close(); err != nil {
-			f.log.Warn("trafgen: " + err.Error())
-		}
-	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end(s.flows)
+	s.work.Wait()
 }
 
 // report writes all flows' lines each period.
 func (s *Set) report(ctx context.Context) {
-	begin := time.Now()
-	for _, f := range s.flows {
-		f.rep.at = begin
-	}
 	tick := time.NewTicker(s.opt.Period)
 	defer tick.Stop()
 	for {
@@ -140,16 +203,18 @@ func (s *Set) report(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			s.write(now)
+			s.mu.Lock() // against end, which closes the logs
+			for _, f := range s.flows {
+				f.report(now)
+			}
+			s.mu.Unlock()
 		}
 	}
 }
 
-func (s *Set) write(now time.Time) {
-	for _, f := range s.flows {
-		if err := f.rep.report(now, f.getState(), f.meter.read()); err != nil {
-			f.log.Warn("trafgen: "+err.Error(), "log", f.rep.path)
-		}
+func (f *flow) report(now time.Time) {
+	if err := f.rep.report(now, f.getState(), f.meter.read()); err != nil {
+		f.log.Warn("trafgen: "+err.Error(), "log", f.rep.path)
 	}
 }
 
@@ -159,7 +224,7 @@ func (s *Set) Deliver(ctx context.Context, e event.Event) error {
 	if e.Type == event.Time {
 		return s.startOfTime(ctx, e)
 	}
-	for _, f := range s.flows {
+	for _, f := range s.all() {
 		if f.rec.Name == e.Object {
 			return f.deliver(ctx, e)
 		}
@@ -172,7 +237,7 @@ func (s *Set) startOfTime(ctx context.Context, e event.Event) error {
 		return nil
 	}
 	var errs []error
-	for _, f := range s.flows {
+	for _, f := range s.all() {
 		e.Object = f.rec.Name
 		errs = append(errs, f.deliver(ctx, e))
 	}
@@ -190,6 +255,8 @@ func (f *flow) deliver(ctx context.Context, e event.Event) error {
 	select {
 	case err := <-c.answer:
 		return err
+	case <-f.ended:
+		return fmt.Errorf("%s: %w", e.Object, ErrStopped)
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", e.Object, ErrStopped)
 	}
@@ -198,7 +265,7 @@ func (f *flow) deliver(ctx context.Context, e event.Event) error {
 // Status returns what each flow does, sorted by name.
 func (s *Set) Status() []Status {
 	var all []Status
-	for _, f := range s.flows {
+	for _, f := range s.all() {
 		all = append(all, Status{f.rec.Name, f.rec.Role, f.rec.Proto, f.getState(), numbers(f.meter.read())})
 	}
 	slices.SortFunc(all, func(a, b Status) int { return strings.Compare(a.Name, b.Name) })
@@ -208,7 +275,7 @@ func (s *Set) Status() []Status {
 // Bound returns when all sinks listen, or an error that names one that doesn't
 // when ctx ends.
 func (s *Set) Bound(ctx context.Context) error {
-	for _, f := range s.flows {
+	for _, f := range s.all() {
 		if f.isSource() {
 			continue
 		}

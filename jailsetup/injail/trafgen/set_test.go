@@ -353,3 +353,32 @@ func TestTOS(t *testing.T) {
 		t.Errorf("TOS %d", got)
 	}
 }
+
+// TestUpdate: what stays the same isn't disturbed, what goes gives its port up.
+func TestUpdate(t *testing.T) {
+	recs := append(records(t, "udp", "cbr0", "null0"), records(t, "udp", "cbr1", "null1")...)
+	p := newSet(t, recs...)
+	p.event("cbr0", "START", "INTERVAL=0.002 PACKETSIZE=100")
+	until(t, "null0 receives", func() bool { return p.status("null0").Total.ReceivedPackets > 0 })
+	n := p.status("cbr0").Total.SentPackets
+
+	moved := recs[3] // null1 under another name, on the same port
+	moved.Name = "null2"
+	if err := p.Update(append(recs[:2:2], moved)); err != nil {
+		t.Fatal(err)
+	}
+	if p.Len() != 3 {
+		t.Errorf("%d flows", p.Len())
+	}
+	ctx, stop := context.WithTimeout(p.ctx, time.Second)
+	defer stop()
+	if err := p.Bound(ctx); err != nil {
+		t.Error(err)
+	}
+	if s := p.status("cbr0"); s.State != Sending || s.Total.SentPackets < n {
+		t.Errorf("cbr0 was disturbed: %+v, had sent %d", s, n)
+	}
+	if err := p.Deliver(p.ctx, event.Event{Object: "cbr1", Action: "START"}); !errors.Is(err, ErrObject) {
+		t.Errorf("a flow that is gone: %v", err)
+	}
+}

@@ -65,6 +65,8 @@ type Result struct {
 	Bytes       int64
 	MD5         string // hex, of all bytes
 	Resumed     int    // how often the transfer was taken up again
+	// Modified is when the server's file was changed last, as it says.
+	Modified time.Time
 }
 
 // StatusError is an answer other than the file.
@@ -113,6 +115,7 @@ type getter struct {
 	validator string // of the file that those bytes belong to
 	sum       hash.Hash
 	resumed   int
+	modified  time.Time
 	total     int64 // -1 while unknown
 	told      int64 // tenths reported
 }
@@ -125,7 +128,7 @@ func (g *getter) run(ctx context.Context) (Result, error) {
 		notModified, err := g.attempt(ctx)
 		if err == nil {
 			return Result{NotModified: notModified, Bytes: g.have,
-				MD5: hex.EncodeToString(g.sum.Sum(nil)), Resumed: g.resumed}, nil
+				MD5: hex.EncodeToString(g.sum.Sum(nil)), Resumed: g.resumed, Modified: g.modified}, nil
 		}
 		if ctx.Err() != nil {
 			return Result{}, errors.Join(context.Cause(ctx), err)
@@ -228,6 +231,7 @@ func (g *getter) restart(resp *http.Response) error {
 		g.sum.Reset()
 	}
 	g.total = resp.ContentLength
+	g.modified, _ = http.ParseTime(resp.Header.Get("Last-Modified")) // zero if it doesn't say
 	g.validator = resp.Header.Get("Etag")
 	if strings.HasPrefix(g.validator, "W/") {
 		g.validator = "" // says "about the same": not enough to glue bytes together
