@@ -4,6 +4,8 @@ package network
 
 import (
 	"testing"
+
+	"github.com/google/nftables"
 )
 
 const tmcd = 7777
@@ -47,4 +49,19 @@ func TestControlNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustNot("jail reaches tmcd again", r.tcp(a.ns, r.c.Host, tmcd))
+
+	// Each of these is the wall's doing: without it they go through.
+	control, err := openPin(r.c.RunDir, controlPin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer control.Close()
+	takeWallsAway(t, control, nftables.TableFamilyINet)
+	must("without a wall, jail reaches tmcd", r.tcp(a.ns, r.c.Host, tmcd))
+	must("without a wall, jail reaches tmcd by UDP", r.udp(a.ns, r.c.Host, tmcd))
+	must("without a wall, jail reaches another experiment", r.tcp(a.ns, other.addr, 22))
+	if err := EnsureControl(r.ctx, r.c); err != nil {
+		t.Fatal(err)
+	}
+	mustNot("with the wall again, jail reaches tmcd", r.tcp(a.ns, r.c.Host, tmcd))
 }

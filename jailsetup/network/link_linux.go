@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -216,7 +217,7 @@ func ports(h *netlink.Handle, except ...string) ([]string, error) {
 	var names []string
 	for _, l := range links {
 		a := l.Attrs()
-		if a.Flags&net.FlagLoopback != 0 || l.Type() == "bridge" || contains(except, a.Name) || isFallback(l) {
+		if a.Flags&net.FlagLoopback != 0 || l.Type() == "bridge" || slices.Contains(except, a.Name) || isFallback(l) {
 			continue
 		}
 		names = append(names, a.Name)
@@ -230,15 +231,6 @@ func isFallback(l netlink.Link) bool {
 	switch l.Type() {
 	case "ipip", "gre", "gretap", "erspan", "sit", "ip6tnl", "ip6gre", "vti", "vti6", "ifb", "dummy":
 		return true
-	}
-	return false
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
 	}
 	return false
 }

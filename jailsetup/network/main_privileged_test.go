@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -19,7 +20,13 @@ const inside = "EMUJAIL_NETWORK_TEST_INSIDE"
 // what they take for the host is thrown away with them.
 func TestMain(m *testing.M) {
 	if os.Getenv(inside) != "" {
-		os.Exit(m.Run())
+		before := openFiles()
+		code := m.Run()
+		if left := openFiles(); code == 0 && len(left) > len(before) {
+			fmt.Fprintln(os.Stderr, "descriptors left open:", left)
+			code = 1
+		}
+		os.Exit(code)
 	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), inside+"=1")
@@ -35,4 +42,21 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "start tests in namespaces of their own (needs root):", err)
 		os.Exit(1)
 	}
+}
+
+// openFiles lists what this process has open, but for the runtime's own.
+func openFiles() []string {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	var out []string
+	for _, e := range entries {
+		to, err := os.Readlink("/proc/self/fd/" + e.Name())
+		if err != nil || strings.HasPrefix(to, "anon_inode:") {
+			continue
+		}
+		out = append(out, to)
+	}
+	return out
 }

@@ -3,6 +3,7 @@
 package network
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -261,12 +262,12 @@ func (r *rig) try(ns *os.File, network string, addr netip.Addr, port uint16) err
 type wire struct {
 	t   *testing.T
 	fd  int
-	if_ string
+	dev string
 }
 
 func (r *rig) wire(ns *os.File, dev string) *wire {
 	r.t.Helper()
-	w := &wire{t: r.t, if_: dev}
+	w := &wire{t: r.t, dev: dev}
 	r.at(ns, func() error {
 		l, err := net.InterfaceByName(dev)
 		if err != nil {
@@ -290,7 +291,7 @@ func (r *rig) wire(ns *os.File, dev string) *wire {
 func (w *wire) send(frame []byte) {
 	w.t.Helper()
 	if _, err := unix.Write(w.fd, frame); err != nil {
-		w.t.Fatalf("send on %s: %v", w.if_, err)
+		w.t.Fatalf("send on %s: %v", w.dev, err)
 	}
 }
 
@@ -306,16 +307,7 @@ func (w *wire) sees(mark string) bool {
 		if ll, ok := from.(*unix.SockaddrLinklayer); ok && ll.Pkttype == unix.PACKET_OUTGOING {
 			continue
 		}
-		if string(buf[:n]) != "" && containsBytes(buf[:n], mark) {
-			return true
-		}
-	}
-	return false
-}
-
-func containsBytes(b []byte, mark string) bool {
-	for i := 0; i+len(mark) <= len(b); i++ {
-		if string(b[i:i+len(mark)]) == mark {
+		if bytes.Contains(buf[:n], []byte(mark)) {
 			return true
 		}
 	}

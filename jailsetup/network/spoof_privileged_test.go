@@ -43,7 +43,7 @@ func runAttacks(t *testing.T, road road, rows []attack) {
 		})
 	}
 	t.Run("without walls", func(t *testing.T) {
-		takeWallsAway(t, road.walls)
+		takeWallsAway(t, road.walls, nftables.TableFamilyBridge)
 		// A frame in a sibling's name would draw that one's frames to the liar,
 		// and away from where the next row looks.
 		setPorts(t, road.walls, (*netlink.Handle).LinkSetLearning, false)
@@ -64,14 +64,14 @@ type road struct {
 	walls        *os.File
 }
 
-func takeWallsAway(t *testing.T, ns *os.File) {
+func takeWallsAway(t *testing.T, ns *os.File, family nftables.TableFamily) {
 	t.Helper()
 	err := inNamespace(ns, func() error {
 		conn, err := nftables.New()
 		if err != nil {
 			return err
 		}
-		conn.DelTable(&nftables.Table{Name: tableName, Family: nftables.TableFamilyBridge})
+		conn.DelTable(&nftables.Table{Name: tableName, Family: family})
 		return conn.Flush()
 	})
 	if err != nil {
@@ -166,7 +166,7 @@ func TestControlPortsApart(t *testing.T) {
 	}{
 		{"both walls", func() {}},
 		{"no isolation", func() { isolate(t, control, false) }},
-		{"no bridge table", func() { isolate(t, control, true); takeWallsAway(t, control) }},
+		{"no bridge table", func() { isolate(t, control, true); takeWallsAway(t, control, nftables.TableFamilyBridge) }},
 	} {
 		wall.down()
 		for i, row := range rows {
