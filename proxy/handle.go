@@ -41,8 +41,7 @@ func (s *server) handle(j *jail, conn net.Conn, place *ticket, start time.Time) 
 	if err == nil {
 		r.finish()
 	}
-	_ = conn.Close() // before the line: who waits for the one shall not wait for the other
-	s.account(j, r, &line, err)
+	s.account(j, r, &line, err) // before the caller sees the end, and may look
 }
 
 // serve is the way of one request, step by step (docs/design.md §1). No step

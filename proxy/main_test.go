@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"runtime"
 	"testing"
@@ -11,8 +13,9 @@ import (
 	"emujail/proxy/control"
 )
 
-// childMode makes this test binary a proxy under a supervisor, the test: its
-// value is "free" or "confined".
+// childMode makes this test binary another program: with "free" and "confined"
+// a proxy under a supervisor, the test; with "caller" one that asks what
+// PROXY_TEST_REQUEST says at the socket PROXY_TEST_PATH.
 const childMode = "PROXY_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -33,6 +36,12 @@ func TestMain(m *testing.M) {
 }
 
 func child(mode string) error {
+	if mode == "caller" {
+		return call(os.Getenv("PROXY_TEST_PATH"), os.Getenv("PROXY_TEST_REQUEST"))
+	}
+	if err, done := privilegedChild(mode); done {
+		return err
+	}
 	conn, err := control.NewConn(os.NewFile(3, "control"))
 	if err != nil {
 		return err
@@ -42,6 +51,25 @@ func child(mode string) error {
 		o.Confine = func() (*os.File, error) { return Confine(User, User) }
 	}
 	return Serve(context.Background(), o)
+}
+
+// call asks, and prints the answer. Between connect and request it waits for
+// its standard input to end.
+func call(path, request string) error {
+	conn, err := net.Dial("unix", path)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, request); err != nil {
+		return err
+	}
+	reply, err := io.ReadAll(conn)
+	fmt.Printf("%s", reply)
+	return err
 }
 
 // leaked waits a little for what is on its way out.

@@ -1,0 +1,5 @@
+//go:build !(linux && privileged)
+
+package proxy
+
+func privilegedChild(string) (error, bool) { return nil, false }
