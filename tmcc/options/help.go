@@ -50,6 +50,7 @@ func exitCodes() []pair {
 func examples() []pair {
 	return []pair{
 		{"tmcc status", "whose experiment am I in?"},
+		{"tmcc bossinfo", "name and address of the server; asks nobody"},
 		{"tmcc -json accounts", "accounts to make, as JSON"},
 		{"tmcc -n pcvm1-1 jailconfig", "a host asks about one of its jails"},
 		{"tmcc booterrno -- -1", "an argument that begins with a dash"},
