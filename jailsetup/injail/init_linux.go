@@ -58,6 +58,7 @@ func initMain(args []string) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go p.serveConsole(ctx) // not waited for: its sessions end with everything else
+	go p.serveInitctl()    // nor this
 	child, err := p.start(command)
 	if err != nil {
 		p.say(err.Error())
@@ -145,6 +146,22 @@ func (p *pid1) serveConsole(ctx context.Context) {
 		Report: func(err error) { p.say("enter: " + err.Error()) },
 	}
 	c.Run(ctx)
+}
+
+// serveInitctl takes the orders of programs that know the older way to give
+// them. Orders beyond those that wait are dropped: the first one counts.
+func (p *pid1) serveInitctl() {
+	f, err := openInitctl(initctl)
+	if err != nil {
+		p.say("initctl: " + err.Error())
+		return
+	}
+	readInitctl(f, func(s syscall.Signal) {
+		select {
+		case p.orders <- s:
+		default:
+		}
+	})
 }
 
 // start starts the given command on our own standard files, or /etc/rc with

@@ -129,6 +129,8 @@ func TestWordsMeanWhatTheySay(t *testing.T) {
 		{"halt -p", unix.SIGINT},
 		{"reboot -f", unix.SIGHUP},
 		{"kill -39 1", unix.SIGHUP},
+		{"/sbin/reboot", unix.SIGHUP}, // systemd's own, by /run/initctl
+		{"/sbin/poweroff", unix.SIGINT},
 	}
 	for _, tt := range tests {
 		t.Run(tt.word, func(t *testing.T) {

@@ -21,7 +21,7 @@
 //
 // To read on: init_linux.go is PID 1's life in order; prepare_linux.go what
 // it writes first; ending_linux.go how everything ends; applets_linux.go the
-// four words that ask for it.
+// four words that ask for it, initctl_linux.go the older way to say them.
 package main
 
 import (
@@ -29,7 +29,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"syscall"
 
 	"emujail/jailsetup/injail/stage0"
@@ -57,10 +56,7 @@ the other forms are of use. It reads TMCCVNODEID from its environment and its
 settings from /run/emulab/jail.conf.
 `
 
-func main() {
-	runtime.LockOSThread() // stage 0 changes this thread, and it must be the one that executes
-	os.Exit(run(os.Args))
-}
+func main() { os.Exit(run(os.Args)) }
 
 // run is the table of what this file is called for.
 func run(args []string) int {
@@ -85,7 +81,6 @@ func run(args []string) int {
 	if os.Getpid() != 1 {
 		return usageError(os.Stderr, fmt.Sprintf("unknown %q; without a word injail must be PID 1", word))
 	}
-	runtime.UnlockOSThread()
 	return initMain(args[1:])
 }
 

@@ -21,11 +21,13 @@ func rotateMain(args []string) int {
 	var r rotation
 	fs.Int64Var(&r.size, "size", 100<<10, "rotate a file from this many `bytes` on")
 	fs.IntVar(&r.keep, "keep", 3, "keep this `many` old files of each")
-	if err := fs.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitOK
-		}
-		return exitUsage
+	fs.SetOutput(io.Discard) // help that was asked for goes elsewhere than errors
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fs.SetOutput(os.Stdout)
+		fs.Usage()
+		return exitOK
+	} else if err != nil {
+		return usageError(os.Stderr, "logrotate: "+err.Error())
 	}
 	if r.keep < 1 || r.keep > 100 {
 		return usageError(os.Stderr, "logrotate: -keep wants a number from 1 to 100")

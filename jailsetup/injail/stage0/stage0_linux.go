@@ -25,7 +25,7 @@ const fewThreads = "GOMAXPROCS=1"
 // -max-user-ns bounds the number of user namespaces that the jail may nest.
 // It is written before anything else, because later /proc/sys is read-only.
 func Main(args []string) int {
-	runtime.LockOSThread()
+	runtime.LockOSThread() // which of the threads doesn't matter: exec makes it the only one
 	limit, err := parseArgs(args)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "injail stage0: %v\nusage: injail stage0 [-max-user-ns N]\n", err)
