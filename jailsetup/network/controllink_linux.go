@@ -116,7 +116,8 @@ func (s ControlLink) Do(ctx context.Context, st *plan.State) error {
 	if err != nil {
 		return err
 	}
-	return waitUp(ctx, ns, host)
+	// The bridge has a carrier from its first port on.
+	return waitUp(ctx, ns, host, controlBridge)
 }
 
 func (s ControlLink) makeHostEnd(ctx context.Context, host string, st *plan.State) error {

@@ -143,22 +143,31 @@ func waitGone(ctx context.Context, h *netlink.Handle, name string) error {
 	})
 }
 
-// waitUp waits until a host end is in service, after both ends are up. A veth's
-// carrier comes by way of the kernel's link watch; until that has run, the
-// bridge drops what the jail sends, and a lost first ARP request costs it a
-// second. Asking for the link makes the watch run at once; kernels before 6.9
-// take their time, a second at worst.
-func waitUp(ctx context.Context, ns *os.File, name string) error {
+// waitUp waits until links are in service, after both ends are up: a host end,
+// then what it carries. Carrier comes by way of the kernel's link watch; until
+// that has run for each, a bridge drops what a port sends and a device drops what
+// it is given, and a lost first packet costs a second. Asking for a link makes
+// the watch run at once; kernels before 6.9 take their time, a second at worst.
+func waitUp(ctx context.Context, ns *os.File, names ...string) error {
+	return withRoutes(ns, func(h *netlink.Handle) error {
+		for _, name := range names {
+			if err := waitOneUp(ctx, h, name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func waitOneUp(ctx context.Context, h *netlink.Handle, name string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upTimeout, fmt.Errorf("link %s has no carrier after %s", name, upTimeout))
 	defer cancel()
-	return withRoutes(ns, func(h *netlink.Handle) error {
-		return poll(ctx, func() (bool, error) {
-			l, err := h.LinkByName(name)
-			if err != nil {
-				return false, fmt.Errorf("wait for carrier of %s: %w", name, err)
-			}
-			return l.Attrs().OperState == netlink.OperUp, nil
-		})
+	return poll(ctx, func() (bool, error) {
+		l, err := h.LinkByName(name)
+		if err != nil {
+			return false, fmt.Errorf("wait for carrier of %s: %w", name, err)
+		}
+		return l.Attrs().OperState == netlink.OperUp, nil
 	})
 }
 
