@@ -67,7 +67,8 @@ func (c *codec) must(keys ...string) {
 		if !c.parsing || c.err != nil {
 			return
 		}
-		if w := c.words[c.find(key)]; w.start == w.end {
+		w := c.words[c.find(key)]
+		if (Word{Raw: c.line[w.start:w.end]}).Value() == "" {
 			c.fail(fmt.Errorf("%s= is empty", key))
 		}
 	}

@@ -30,12 +30,12 @@ func addRecord[T any, P record[T]](c *codec, tag string, all []T) ([]T, error) {
 		return all, unexpected(c.tag)
 	}
 	var zero T
-	all = append(all, zero)
-	P(&all[len(all)-1]).fields(c)
+	more := append(all, zero)
+	P(&more[len(all)]).fields(c)
 	if c.err != nil {
-		return all[:len(all)-1], c.err
+		return all, c.err
 	}
-	return all, nil
+	return more, nil
 }
 
 // parseRecord reads a reply of one line. An empty reply is the zero value; a
