@@ -63,6 +63,13 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 		return nil, err
 	}
 	db := &DB{lock: l}
+	if err := db.read(dir); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return db, nil
+}
+
+func (db *DB) read(dir string) (err error) {
 	for _, f := range []struct {
 		to   **file
 		name string
@@ -74,10 +81,20 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 		{&db.gshadow, "gshadow", 0o640},
 	} {
 		if *f.to, err = readFile(filepath.Join(dir, f.name), f.mode); err != nil {
-			return nil, errors.Join(err, l.release())
+			return err
 		}
 	}
-	return db, nil
+	return nil
+}
+
+// ErrReadOnly is the answer to Save on a DB that was only read.
+var ErrReadOnly = errors.New("the user database was opened without its locks")
+
+// Read reads the database in dir without locks, to look things up: files are
+// replaced whole, so each is as somebody meant it. Such a DB can't be saved.
+func Read(dir string) (*DB, error) {
+	db := &DB{}
+	return db, db.read(dir)
 }
 
 // Close gives the locks back. What wasn't saved is forgotten.
@@ -86,6 +103,9 @@ func (db *DB) Close() error { return db.lock.release() }
 // Save writes the files that changed, in the order that is safe at a crash,
 // and says whether there were any.
 func (db *DB) Save() (changed bool, err error) {
+	if db.lock == nil {
+		return false, ErrReadOnly
+	}
 	for _, f := range []*file{db.group, db.gshadow, db.shadow, db.passwd} {
 		if !f.changed() {
 			continue
