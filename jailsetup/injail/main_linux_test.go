@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -52,5 +53,21 @@ func TestSurvivorsAreNamed(t *testing.T) {
 	}
 	if got := printable("a\x1b[2J\n"); got != `a\x1b[2J\n` {
 		t.Errorf("printable: %s", got)
+	}
+}
+
+// TestLinksLittle: injail is executed twice on a jail's way up and stays in its
+// memory. What isn't needed there belongs into injail-rc.
+func TestLinksLittle(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for pkg := range strings.FieldsSeq(string(out)) {
+		switch pkg {
+		case "net", "net/http", "crypto/tls", "log/slog", "os/exec", "regexp", "emujail/protocol",
+			"emujail/jailsetup/injail/steps", "emujail/jailsetup/injail/agents":
+			t.Errorf("injail links %s", pkg)
+		}
 	}
 }

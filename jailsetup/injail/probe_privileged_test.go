@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 		probe(os.Args[1:])
 		return
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	os.Remove(builtPath())
+	os.Exit(code)
 }
 
 // call is one attempt: a number and arguments that do no harm when it works.

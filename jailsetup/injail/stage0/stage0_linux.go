@@ -31,9 +31,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "injail stage0: %v\nusage: injail stage0 [-max-user-ns N]\n", err)
 		return 2
 	}
-	if err := run(limit); err != nil {
-		report(err)
-	}
+	report(run(limit))
 	return 1
 }
 
@@ -52,7 +50,8 @@ func parseArgs(args []string) (int, error) {
 	return 0, fmt.Errorf("unknown arguments %q", args)
 }
 
-// run goes from the first wait to the exec. The order is the point: each line
+// run goes from the first wait to the exec, and returns why it didn't get
+// there. The order is the point: each line
 // says why it stands where it does.
 func run(limit int) error {
 	if limit >= 0 { // while the host's /proc is still there and writable
