@@ -281,3 +281,23 @@ func connectFrom(t *testing.T, c cgroup, path string) *net.UnixConn {
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	return conn.(*net.UnixConn)
 }
+
+// ownCgroup is where the test itself runs.
+func ownCgroup(t testing.TB) uint64 {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if path, ok := strings.CutPrefix(line, "0::"); ok {
+			var st syscall.Stat_t
+			if err := syscall.Stat(unified(t)+strings.TrimSpace(path), &st); err != nil {
+				t.Fatal(err)
+			}
+			return st.Ino
+		}
+	}
+	t.Fatal("no unified cgroup")
+	return 0
+}

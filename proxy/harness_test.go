@@ -34,7 +34,12 @@ type fakeTmcd struct {
 
 func startTmcd(t testing.TB, handle func(net.Conn, []byte, protocol.Request)) *fakeTmcd {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	return startTmcdAt(t, "127.0.0.1:0", handle)
+}
+
+func startTmcdAt(t testing.TB, addr string, handle func(net.Conn, []byte, protocol.Request)) *fakeTmcd {
+	t.Helper()
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
