@@ -70,6 +70,9 @@ func (m machine) inheritedNames() ([]string, error) {
 		if seen[name] {
 			return nil, fmt.Errorf("two sockets of one name in LISTEN_FDNAMES=%q", text)
 		}
+		if name == controlName && count > 1 {
+			return nil, fmt.Errorf("LISTEN_FDNAMES=%q: a supervisor's socket, control, comes alone", text)
+		}
 		seen[name] = true
 	}
 	return names, nil

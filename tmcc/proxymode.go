@@ -49,7 +49,7 @@ func (m machine) serveProxy(ctx context.Context, line *options.Line) (err error)
 
 	o := proxy.Options{
 		Path: line.ProxyPath, Inet: line.Inet, VNode: line.VNode,
-		Audit: log, Logger: m.logger(line),
+		Audit: lent{log}, Logger: m.logger(line), Confine: confine(),
 	}
 	if line.Timeout > 0 {
 		o.Deadlines.Progress, o.Deadlines.Datagram = line.Timeout, line.Timeout
@@ -69,6 +69,9 @@ func (m machine) serveProxy(ctx context.Context, line *options.Line) (err error)
 	}
 	return proxy.Serve(ctx, o)
 }
+
+// lent is a writer that the borrower can't close.
+type lent struct{ io.Writer }
 
 // openLog opens the file of -o for appending; without one the log goes to
 // standard error.
