@@ -66,6 +66,9 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 		Long:  c.long,
 		Args:  exactly(1, "one VNODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := jail.CheckName(args[0]); err != nil {
+				return usageError{err}
+			}
 			site, err := s.site()
 			if err != nil {
 				return err

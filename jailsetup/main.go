@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 
+	"emujail/jailsetup/check"
+	"emujail/jailsetup/network"
 	"emujail/jailsetup/supervise"
 )
 
@@ -29,7 +31,11 @@ func run(args []string) int {
 	fmt.Fprintf(os.Stderr, "jailsetup: %v\n", err)
 	var failure *supervise.Failure
 	var usage usageError
+	var lack *check.LackError
+	var conflict *network.ConflictError
 	switch {
+	case errors.As(err, &lack), errors.As(err, &conflict):
+		return supervise.CodeHostLacks
 	case errors.As(err, &failure):
 		return failure.Code
 	case errors.As(err, &usage):

@@ -45,7 +45,7 @@ need, 4 the vnode is not allocated to an experiment.`,
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newHostPortsCommand(&s),
-		newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s),
+		newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
 	)
 	return root
 }

@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strings"
+	"time"
 
 	"emujail/protocol"
 	"emujail/tmcc/client"
@@ -29,9 +31,15 @@ type Tmcd struct {
 	opts client.Options
 }
 
+// lookupTries is how often boss's name is looked up: a person waits.
+const lookupTries = 3
+
 // FindTmcd resolves the site's boss and reads the host's certificate.
 func FindTmcd(ctx context.Context, s Site, log *slog.Logger) (Tmcd, error) {
-	boss, err := client.Finder{Server: s.Boss, Dirs: client.ConfigDirs(), Logger: log}.Find(ctx)
+	boss, err := client.Finder{
+		Server: s.Boss, Env: os.Getenv("BOSSNAME"), Dirs: client.ConfigDirs(),
+		Tries: lookupTries, Wait: time.Second, Logger: log,
+	}.Find(ctx)
 	if err != nil {
 		return Tmcd{}, fmt.Errorf("find tmcd: %w (set boss in the site file)", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
+	"emujail/jailsetup/check"
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
 )
@@ -43,6 +44,9 @@ var ErrServed = errors.New("a supervisor serves this host already")
 // Serve runs the supervisor until ctx ends or a client says stop. Jails go on
 // without it, for the next one to adopt.
 func Serve(ctx context.Context, site jail.Site, log *slog.Logger) error {
+	if err := check.Ready(); err != nil {
+		return err
+	}
 	lock, err := takeLock(site)
 	if err != nil {
 		return err
