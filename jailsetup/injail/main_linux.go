@@ -6,6 +6,7 @@
 //	injail CMD [ARG…]      as PID 1: run one command, then end the jail
 //	injail stage0 …        before PID 1, started by jailspawn only
 //	injail rc ACTION       the configuration inside (boot, shutdown, …)
+//	injail update          ask tmcd again, while the jail runs
 //	injail agents          the traffic generators and other agents
 //	injail event …         tell an agent of this jail something
 //	injail logrotate …     the hourly rotation of the jail's logs
@@ -17,7 +18,7 @@
 //
 // This program is executed twice on the way to a running jail and stays in its
 // memory, so it links little. What needs HTTP and archives is the command
-// injail-rc beside it, which "rc", "agents" and "event" become.
+// injail-rc beside it, which "rc", "update", "agents" and "event" become.
 //
 // To read on: init_linux.go is PID 1's life in order; prepare_linux.go what
 // it writes first; ending_linux.go how everything ends; applets_linux.go the
@@ -44,6 +45,7 @@ const (
 const usage = `usage: injail                       as PID 1: boot the jail (/etc/rc)
        injail [-v NAME] COMMAND…    as PID 1: run one command, then end the jail
        injail rc boot|shutdown|reconfig|reset
+       injail update [-i] [-l] [-t] [-a] [-r]
        injail agents [OPTION]…
        injail event OBJECT ACTION [KEY=VALUE]…
        injail logrotate [-size BYTES] [-keep N] FILE…
@@ -70,7 +72,7 @@ func run(args []string) int {
 	switch word {
 	case "stage0":
 		return stage0.Main(args[2:])
-	case "rc", "agents", "event":
+	case "rc", "update", "agents", "event":
 		return become(args[1:])
 	case "logrotate":
 		return rotateMain(args[2:])

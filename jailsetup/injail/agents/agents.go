@@ -1,58 +1,70 @@
-// Package agents is the process inside a jail that acts on events: `injail
-// agents`. One process for all of them, since each Go process costs a jail one
-// to two MiB of its own: so far the traffic generators (package trafgen).
+// Package agents is the process inside a jail that acts on events and reports:
+// `injail agents`. One process for all of them, since each Go process costs a
+// jail one to two MiB of its own:
+//
+//	watchdog     isalive, rusage, account updates          package watchdog
+//	trafgen      the traffic generators                    package trafgen
+//	progagent    programs, the start-up command            package progagent
+//
+// Events come two ways:
 //
 //	hub (host)  ── /run/emulab/events ──┐   lines of package event, signed
-//	injail event ── Paths.Socket ───────┴→ dispatch ── by object ──→ trafgen.Set
+//	injail event ── Paths.Socket ───────┴→ dispatch ── by object ──→ one of them
 //
 // What comes from the hub must be of this experiment and signed with its key
 // (event.Guard). What comes over the process's own socket is the word of the
 // jail's root, which is the only one who can connect.
 //
-// The records are read from the jail's cache of replies when the process
-// starts; the configuration step starts it anew when they have changed.
-// Without a hub it waits, and asks again, for as long as it lives. TERM or INT
-// ends it cleanly; the pid file goes last.
+// The records are read from the jail's cache of replies, at the start and when
+// the configuration step says that they have changed (RELOAD): what stays the
+// same isn't disturbed. Without a hub the process waits, and asks again, for as
+// long as it lives. TERM or INT ends it cleanly; the pid file goes last.
 //
-// See docs/spec/jail.md §3.8 and §6.2.
+// See docs/spec/jail.md §3.8, §3.9 and §6.2.
 package agents
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
+	"sync"
 	"time"
 
 	"emujail/jailsetup/event"
+	"emujail/jailsetup/injail/progagent"
 	"emujail/jailsetup/injail/trafgen"
-	"emujail/protocol"
+	"emujail/jailsetup/injail/watchdog"
 	"emujail/tmcc/cache"
+	"emujail/tmcc/client"
 )
 
 // Paths are where an agents process finds and leaves things.
 type Paths struct {
+	Root   string // the jail's root directory
 	Boot   string // configuration: cache, eventkey, nickname
 	Socket string // ours, for `injail event`; root only
 	PID    string // pid file
 	Hub    string // the host's event socket
-	Logs   string // for the generators' NAME.json
+	TMCD   string // the proxy's socket, where the file proxypath is missing
+	Logs   string // what generators and programs leave for the user
+	Ran    string // exists once the start-up command was run in this boot
 }
 
 // Below returns the paths of a jail whose root directory is root.
 func Below(root string) Paths {
 	at := func(p string) string { return filepath.Join(root, p) }
 	return Paths{
+		Root:   root,
 		Boot:   at(cache.BootDir),
 		Socket: at("/run/injail/agents.sock"),
 		PID:    at("/run/injail/agents.pid"),
 		Hub:    at("/run/emulab/events"),
+		TMCD:   at("/run/emulab/tmcc"),
 		Logs:   at("/local/logs"),
+		Ran:    at("/run/injail/startupcmd.ran"),
 	}
 }
 
@@ -60,7 +72,7 @@ func Below(root string) Paths {
 // the socket answers and the sinks had time to listen.
 func Run(ctx context.Context, p Paths, log *slog.Logger, ready func()) (err error) {
 	a := &agents{paths: p, log: log}
-	if err := a.load(); err != nil {
+	if err := a.open(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(p.Socket), 0o755); err != nil {
@@ -76,78 +88,35 @@ func Run(ctx context.Context, p Paths, log *slog.Logger, ready func()) (err erro
 	defer func() { err = errors.Join(err, os.Remove(p.PID)) }()
 
 	ctx, stop := context.WithCancel(ctx)
-	done := make(chan struct{}, 3)
-	run := func(f func(context.Context)) {
-		go func() {
-			f(ctx)
-			done <- struct{}{}
-		}()
-	}
-	run(a.set.Run)
-	run(func(ctx context.Context) { a.serve(ctx, l) })
-	run(a.followHub)
+	defer stop()
+	a.ctx = ctx
+	var work sync.WaitGroup
+	work.Go(func() { a.generators.Run(ctx) })
+	work.Go(func() { a.serve(ctx, l) })
+	work.Go(func() { a.followHub(ctx) })
+	work.Go(func() { a.dog.Run(ctx) })
 	a.waitSinks(ctx)
 	ready()
 	<-ctx.Done()
-	stop()
-	for range cap(done) {
-		<-done
-	}
+	a.programs.Close()
+	work.Wait()
 	return nil
 }
 
+// agents is the process.
 type agents struct {
-	paths Paths
-	log   *slog.Logger
-	set   *trafgen.Set
+	paths      Paths
+	log        *slog.Logger
+	ctx        context.Context // of Run, for what programs' ends set off
+	stream     *client.Client  // tmcd through the proxy
+	datagram   *client.Client  // the same, and by UDP beyond
+	generators *trafgen.Set
+	programs   *progagent.Set
+	dog        *watchdog.Watchdog
+	upstream   upstream
+
+	mu    sync.Mutex // held while an event is judged
 	guard event.Guard
-}
-
-// load reads the jail's configuration. Records that can't be used are logged,
-// the others work.
-func (a *agents) load() error {
-	c, err := cache.Open(a.paths.Boot, "")
-	if err != nil {
-		return err
-	}
-	reply, _, err := c.Read("trafgens")
-	if err != nil {
-		return err
-	}
-	recs, err := protocol.ParseTrafGens(reply)
-	if err != nil {
-		a.log.Warn("agents: trafgens: " + err.Error())
-	}
-	a.set, err = trafgen.New(recs, trafgen.Options{LogDir: a.paths.Logs, Logger: a.log})
-	if err != nil {
-		a.log.Warn("agents: " + err.Error())
-	}
-	a.guard.Experiment, err = experiment(a.paths.Boot)
-	if err != nil {
-		return err
-	}
-	key, err := os.ReadFile(filepath.Join(a.paths.Boot, "eventkey"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	a.guard.Key = key
-	return nil
-}
-
-// experiment makes pid/eid of the nickname file's vname.eid.pid.
-func experiment(boot string) (string, error) {
-	text, err := os.ReadFile(filepath.Join(boot, "nickname"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	parts := strings.Split(strings.TrimSpace(string(text)), ".")
-	if len(parts) != 3 {
-		return "", fmt.Errorf("%s: want vname.eid.pid, got %q", filepath.Join(boot, "nickname"), text)
-	}
-	return parts[2] + "/" + parts[1], nil
 }
 
 // waitSinks gives the sinks a moment to bind, so that whoever waits for us can
@@ -155,22 +124,25 @@ func experiment(boot string) (string, error) {
 func (a *agents) waitSinks(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if err := a.set.Bound(ctx); err != nil {
+	if err := a.generators.Bound(ctx); err != nil {
 		a.log.Info("agents: " + err.Error())
 	}
 }
 
-// dispatch finds whom an event is for and hands it over.
+// dispatch finds whom an event is for and hands it over. An object is a
+// program or a generator; no two have one name.
 func (a *agents) dispatch(ctx context.Context, e event.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return a.set.Deliver(ctx, e)
+	if e.Type == event.Program || e.Type != event.Time && a.programs.Has(e.Object) {
+		return a.programs.Deliver(ctx, e)
+	}
+	return a.generators.Deliver(ctx, e)
 }
 
-// printStatus writes a line for each generator.
-func printStatus(w io.Writer, all []trafgen.Status) {
-	for _, s := range all {
-		fmt.Fprintf(w, "%-16s %-6s %s %-8s sent %d received %d lost %d errors %d\n", s.Name, s.Role, s.Proto, s.State,
-			s.Total.SentPackets, s.Total.ReceivedPackets, s.Total.Lost, s.Total.Errors)
-	}
+// judge holds an event of the hub against the experiment and its key.
+func (a *agents) judge(e event.Event) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.guard.Check(e, time.Now())
 }

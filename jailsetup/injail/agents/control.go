@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"emujail/jailsetup/event"
+	"emujail/jailsetup/injail/progagent"
 	"emujail/jailsetup/injail/trafgen"
 )
 
@@ -22,13 +23,23 @@ const (
 	maxControl     = 32 // connections at once
 )
 
-// statusAction asks what the agents do; it is no event's.
-const statusAction = "STATUS"
+// Actions for the process itself, in events of type NODE.
+const (
+	actionStatus = "STATUS" // what do the agents do?
+	actionReload = "RELOAD" // the configuration has changed
+	actionUp     = "UP"     // the node is up: run the start-up command
+)
+
+// Status is what the agents of a jail do.
+type Status struct {
+	Generators []trafgen.Status   `json:"generators"`
+	Programs   []progagent.Status `json:"programs"`
+}
 
 // answer is what comes back over the socket for one event line.
 type answer struct {
-	Error  string           `json:"error,omitempty"`
-	Status []trafgen.Status `json:"status,omitempty"`
+	Error  string  `json:"error,omitempty"`
+	Status *Status `json:"status,omitempty"`
 }
 
 // listen makes the socket, for root only. A dead process's path is in the way
@@ -93,17 +104,29 @@ func (a *agents) converse(ctx context.Context, c net.Conn) {
 	}
 	var ans answer
 	e, err := event.Parse(line)
-	switch {
-	case err != nil:
-	case e.Type == event.Node && e.Action == statusAction:
-		ans.Status = a.set.Status()
-	default:
-		err = a.dispatch(ctx, e)
+	if err == nil {
+		ans.Status, err = a.told(ctx, e)
 	}
 	if err != nil {
 		ans.Error = err.Error()
 	}
 	_ = json.NewEncoder(c).Encode(ans) // whoever has gone needs no answer
+}
+
+// told does what the jail's root says.
+func (a *agents) told(ctx context.Context, e event.Event) (*Status, error) {
+	if e.Type != event.Node {
+		return nil, a.dispatch(ctx, e)
+	}
+	switch e.Action {
+	case actionStatus:
+		return &Status{a.generators.Status(), a.programs.Status()}, nil
+	case actionReload:
+		return nil, a.load()
+	case actionUp:
+		return nil, a.up()
+	}
+	return nil, fmt.Errorf("%s: nothing to be done with the agents", e.Action)
 }
 
 // Send hands an event to the agents process that listens at socket, and
@@ -114,11 +137,31 @@ func Send(ctx context.Context, socket string, e event.Event) error {
 }
 
 // Query returns what the agents at socket do.
-func Query(ctx context.Context, socket string) ([]trafgen.Status, error) {
-	return ask(ctx, socket, event.Event{Object: "*", Type: event.Node, Action: statusAction})
+func Query(ctx context.Context, socket string) (Status, error) {
+	st, err := tell(ctx, socket, actionStatus)
+	if err != nil || st == nil {
+		return Status{}, err
+	}
+	return *st, nil
 }
 
-func ask(ctx context.Context, socket string, e event.Event) ([]trafgen.Status, error) {
+// Reload makes the agents at socket read the configuration again.
+func Reload(ctx context.Context, socket string) error {
+	_, err := tell(ctx, socket, actionReload)
+	return err
+}
+
+// Up tells the agents at socket that the node is up.
+func Up(ctx context.Context, socket string) error {
+	_, err := tell(ctx, socket, actionUp)
+	return err
+}
+
+func tell(ctx context.Context, socket, action string) (*Status, error) {
+	return ask(ctx, socket, event.Event{Object: "*", Type: event.Node, Action: action})
+}
+
+func ask(ctx context.Context, socket string, e event.Event) (*Status, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", socket)
 	if err != nil {

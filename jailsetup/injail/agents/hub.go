@@ -4,12 +4,16 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
 	"emujail/jailsetup/event"
+	"emujail/jailsetup/injail/progagent"
 )
 
 // Pauses between attempts to reach the hub.
@@ -27,7 +31,9 @@ func (a *agents) followHub(ctx context.Context) {
 		c, err := a.dialHub(ctx)
 		if err == nil {
 			a.log.Info("agents: hub connected")
+			a.upstream.set(c)
 			err, pause, said = a.obeyHub(ctx, c), firstRedial, ""
+			a.upstream.set(nil)
 		}
 		// No such socket is the rule on a host without a hub: not worth a line.
 		quiet := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil
@@ -58,7 +64,7 @@ func (a *agents) obeyHub(ctx context.Context, c net.Conn) error {
 	for lines.Scan() {
 		e, err := event.Parse(lines.Bytes())
 		if err == nil {
-			err = a.guard.Check(e, time.Now())
+			err = a.judge(e)
 		}
 		if err == nil {
 			err = a.dispatch(ctx, e)
@@ -71,4 +77,52 @@ func (a *agents) obeyHub(ctx context.Context, c net.Conn) error {
 		return err
 	}
 	return errors.New("closed")
+}
+
+// upstream is the connection to the hub, for what an agent has to say.
+type upstream struct {
+	mu     sync.Mutex
+	conn   net.Conn
+	sender uint64
+	seq    uint64
+}
+
+func (u *upstream) set(c net.Conn) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.conn = c
+}
+
+// send signs an event and hands it to the hub, if there is one: what nobody
+// listens to is lost, as events are.
+func (u *upstream) send(e event.Event, key []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conn == nil {
+		return
+	}
+	if u.sender == 0 {
+		u.sender = rand.Uint64()
+	}
+	u.seq++
+	e.Time, e.Seq, e.Sender = time.Now(), u.seq, u.sender
+	if err := u.conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
+		return
+	}
+	if _, err := u.conn.Write(e.Sign(key).Append(nil)); err != nil {
+		u.conn.Close() // obeyHub sees it and dials again
+	}
+}
+
+// complete tells the experiment that a program has ended.
+func (a *agents) complete(o progagent.Outcome) {
+	a.mu.Lock()
+	experiment, key := a.guard.Experiment, a.guard.Key
+	a.mu.Unlock()
+	failed := 0
+	if !o.Expected {
+		failed = 1
+	}
+	a.upstream.send(event.Event{Experiment: experiment, Object: o.Name, Type: event.Program, Action: "COMPLETE",
+		Args: fmt.Sprintf("ERROR=%d EXIT=%d", failed, o.Exit)}, key)
 }

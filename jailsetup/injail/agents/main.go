@@ -24,7 +24,8 @@ const (
 
 const agentsUsage = `usage: injail agents [-root DIR] [-ready FD]
 
-Runs what acts on events in this jail (traffic generators) until TERM.
+Runs what reports and acts on events in this jail (watchdog, traffic generators,
+programs) until TERM.
   -root DIR   the jail's root directory (default /)
   -ready FD   descriptor to write a line to, and close, once ready
 `
@@ -69,8 +70,10 @@ const eventUsage = `usage: injail event [-root DIR] OBJECT ACTION [KEY=VALUE ...
 Tells an agent of this jail to do something, as root of the jail:
   injail event cbr0 START RATE=1000 PACKETSIZE=500
   injail event cbr0 STOP
+  injail event prog0 START
 Actions of a traffic generator: START, STOP, MODIFY, RESET; arguments
-PACKETSIZE (bytes), RATE (kbit/s), INTERVAL (seconds), IPTOS.
+PACKETSIZE (bytes), RATE (kbit/s), INTERVAL (seconds), IPTOS. Of a program:
+START, STOP, KILL, MODIFY; COMMAND='…', DIR, TIMEOUT, EXPECTED_EXIT_CODE, SIGNAL.
   -root DIR   the jail's root directory (default /)
   -status     print what the agents do
 `
@@ -95,8 +98,8 @@ func EventMain(args []string) int {
 		err = showStatus(ctx, socket)
 	} else {
 		err = Send(ctx, socket, event.Event{
-			Object: fl.Arg(0), Type: event.TrafGen, Action: strings.ToUpper(fl.Arg(1)),
-			Args: strings.Join(fl.Args()[2:], " "), Time: time.Now(),
+			Object: fl.Arg(0), Action: strings.ToUpper(fl.Arg(1)),
+			Args: joinArgs(fl.Args()[2:]), Time: time.Now(),
 		})
 	}
 	if err != nil {
@@ -106,12 +109,37 @@ func EventMain(args []string) int {
 	return exitOK
 }
 
+// joinArgs makes one line of words; a value with spaces gets quotes.
+func joinArgs(words []string) string {
+	for i, w := range words {
+		key, value, ok := strings.Cut(w, "=")
+		if ok && strings.ContainsAny(value, " \t") && !strings.ContainsAny(value[:1], `'"`) {
+			quote := "'"
+			if strings.Contains(value, quote) {
+				quote = `"`
+			}
+			words[i] = key + "=" + quote + value + quote
+		}
+	}
+	return strings.Join(words, " ")
+}
+
 func showStatus(ctx context.Context, socket string) error {
 	all, err := Query(ctx, socket)
 	if err != nil {
 		return err
 	}
-	printStatus(os.Stdout, all)
+	for _, g := range all.Generators {
+		fmt.Printf("%-16s %-7s %s %-8s sent %d received %d lost %d errors %d\n", g.Name, g.Role, g.Proto, g.State,
+			g.Total.SentPackets, g.Total.ReceivedPackets, g.Total.Lost, g.Total.Errors)
+	}
+	for _, p := range all.Programs {
+		state := "idle"
+		if p.Running {
+			state = "running"
+		}
+		fmt.Printf("%-16s program     %s\n", p.Name, state)
+	}
 	return nil
 }
 

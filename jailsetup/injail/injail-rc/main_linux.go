@@ -1,9 +1,10 @@
 // Command injail-rc is the part of injail that links HTTP, archives and TLS:
 // the configuration of a jail from inside, and its agents. It lies beside
 // injail in /run/emulab/bin and isn't called by name: `injail rc`, `injail
-// agents` and `injail event` become it.
+// update`, `injail agents` and `injail event` become it.
 //
 //	injail rc boot|shutdown|reconfig|reset     package steps
+//	injail update                              package steps, in a node that is up
 //	injail agents                              package agents
 //	injail event OBJECT ACTION [KEY=VALUE …]   package agents
 package main
@@ -17,6 +18,7 @@ import (
 )
 
 const usage = `usage: injail rc boot|shutdown|reconfig|reset
+       injail update [-i] [-l] [-t] [-a] [-r]
        injail agents [-root DIR] [-ready FD]
        injail event OBJECT ACTION [KEY=VALUE ...]
        injail event -status
@@ -37,6 +39,8 @@ func run(args []string) int {
 	switch word {
 	case "rc":
 		return steps.Main(args[1:])
+	case "update":
+		return steps.UpdateMain(args[1:])
 	case "agents":
 		return agents.Main(args[1:])
 	case "event":

@@ -24,47 +24,42 @@ const (
 	endWait   = 5 * time.Second
 )
 
-// startAgents starts the process of traffic generators and programs (package
-// agents) and waits until it is ready. One that runs already with the same
-// records goes on: a boot repeated doesn't interrupt traffic.
+// startAgents starts the process of watchdog, traffic generators and programs
+// (package agents) and waits until it is ready. One that runs is told to look
+// at what has changed: traffic that stays the same isn't interrupted.
 func startAgents(ctx context.Context, r *Run) error {
 	input, err := r.agentsInput()
 	if err != nil {
 		return err
 	}
-	pid := r.agentsPID()
-	same, err := os.ReadFile(r.path(agentsInput))
-	if pid > 0 && err == nil && bytes.Equal(same, input) {
-		return nil
-	}
-	if err := stopAgents(ctx, r); err != nil {
-		return err
-	}
-	if len(input) == 0 {
-		return skipped("no agents")
+	if r.agentsPID() > 0 {
+		changed, err := r.put(agentsInput, input, 0o600, false)
+		if err != nil || !changed {
+			return err
+		}
+		r.did("agents told of the change")
+		return agents.Reload(ctx, agents.Below(r.Root).Socket)
 	}
 	if _, err := r.put(agentsInput, input, 0o600, false); err != nil {
 		return err
 	}
-	if pid, err = r.spawn(agentsLog, readyWait, "agents", "-root", r.Root); err != nil {
+	pid, err := r.spawn(agentsLog, readyWait, "agents", "-root", r.Root)
+	if err != nil {
 		return err
 	}
 	r.did("agents started as process %d", pid)
 	return nil
 }
 
-// agentsInput is all that an agents process reads when it starts.
+// agentsInput is all that an agents process reads when it starts or reloads.
 func (r *Run) agentsInput() ([]byte, error) {
 	var b []byte
-	for _, c := range []string{"trafgens"} {
+	for _, c := range []string{"trafgens", "programs", "userenv"} {
 		text, err := r.cached(c)
 		if err != nil {
 			return nil, err
 		}
-		b = append(b, text...)
-	}
-	if len(b) == 0 {
-		return nil, nil
+		b = append(append(b, text...), '\n')
 	}
 	for _, f := range []string{"nickname", "eventkey"} {
 		text, err := os.ReadFile(r.path(bootDir + "/" + f))

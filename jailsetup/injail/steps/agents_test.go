@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,7 +44,6 @@ func (j *jail) stopAgentsLater() {
 func TestBootStartsTrafficGenerators(t *testing.T) {
 	j := newJail(t)
 	j.tmcd.set("trafgens", trafgenLines(t))
-	j.stopAgentsLater()
 	if r := step(t, j.boot(), "agents"); r.Status != OK || len(r.Changes) != 1 {
 		t.Fatalf("%+v", r)
 	}
@@ -59,7 +60,7 @@ func TestBootStartsTrafficGenerators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		received = all[1].Total.ReceivedPackets
+		received = all.Generators[1].Total.ReceivedPackets
 		if time.Now().After(deadline) {
 			t.Fatalf("%d packets within 5 s", received)
 		}
@@ -71,15 +72,82 @@ func TestBootStartsTrafficGenerators(t *testing.T) {
 		t.Error("unknown object: no error")
 	}
 
-	// The same again goes on; another record starts anew.
+	// The same again goes on; another record begins, and the process stays.
 	pid := j.agentsPID()
 	if r := step(t, j.boot(), "agents"); len(r.Changes) != 0 || j.agentsPID() != pid {
 		t.Errorf("second boot: %+v, process %d, was %d", r, j.agentsPID(), pid)
 	}
-	j.tmcd.set("trafgens", trafgenLines(t))
+	j.tmcd.set("trafgens", strings.ReplaceAll(trafgenLines(t), "cbr0", "cbr1"))
 	j.boot()
-	if now := j.agentsPID(); now == pid || now == 0 {
+	if now := j.agentsPID(); now != pid {
 		t.Errorf("other records: process %d, was %d", now, pid)
+	}
+	if err := send("cbr1", "START", ""); err != nil {
+		t.Errorf("the new generator: %v", err)
+	}
+	if err := send("cbr0", "START", ""); err == nil {
+		t.Error("the old generator is still there")
+	}
+}
+
+func TestStartupCommand(t *testing.T) {
+	j := newJail(t)
+	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
+	mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+	j.tmcd.set("startupcmd", "CMD='echo it is up; exit 7' UID=self\n")
+	j.boot()
+	await(t, "startstatus", func() bool { return j.tmcd.count("startstatus 7") == 1 })
+	j.has("/local/logs/startupcmd.out", "it is up\n")
+	j.boot()
+	if n := j.tmcd.count("startstatus"); n != 1 {
+		t.Errorf("ran %d times in one boot", n)
+	}
+}
+
+func TestStartupCommandOfNobody(t *testing.T) {
+	j := newJail(t)
+	j.tmcd.set("startupcmd", "CMD='true' UID=ghost\n")
+	if sum := j.boot(); sum.State != "ISUP" {
+		t.Errorf("state %s", sum.State)
+	}
+	await(t, "startstatus", func() bool { return j.tmcd.count("startstatus 666") == 1 })
+}
+
+func TestProgram(t *testing.T) {
+	j := newJail(t)
+	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
+	mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+	j.tmcd.set("programs", "UID=self\nAGENT=prog0 COMMAND='echo $COLOUR'\n")
+	j.tmcd.set("userenv", "COLOUR=deep blue\n")
+	j.boot()
+	err := agents.Send(context.Background(), agents.Below(j.Root).Socket, event.Event{Object: "prog0", Action: "START"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "status", func() bool { _, err := os.Stat(j.path("/local/logs/prog0.status")); return err == nil })
+	j.has("/local/logs/prog0.out", "deep blue\n")
+}
+
+func TestWatchdogUpdatesAccounts(t *testing.T) {
+	j := newJail(t)
+	j.tmcd.set("watchdoginfo", "INTERVAL=3600 ISALIVE=1 NTPDRIFT=0 CVSUP=0 RUSAGE=0 HOSTKEYS=0 DHCPDCONF=0 SETROOTPSWD=0\n")
+	j.boot()
+	j.tmcd.set("accounts", groupLine+aliceLine+bobLine+replaced(bobLine, "LOGIN=bob>LOGIN=carol", "UID=2002>UID=2003", "/users/bob>/users/carol"))
+	j.tmcd.set("isalive", "UPDATE=1\n")
+	await(t, "carol", func() bool { return strings.Contains(j.read("/etc/passwd"), "carol:x:2003") })
+	j.tmcd.set("isalive", "UPDATE=0\n")
+	if n := j.tmcd.count("state"); n != 1 {
+		t.Errorf("%d states reported: an update is no boot", n)
+	}
+}
+
+// await polls for a condition.
+func await(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatalf("%s: not within 10 s", what)
+		}
 	}
 }
 
@@ -87,7 +155,6 @@ func TestBootStartsTrafficGenerators(t *testing.T) {
 func TestAgentsKilled(t *testing.T) {
 	j := newJail(t)
 	j.tmcd.set("trafgens", trafgenLines(t))
-	j.stopAgentsLater()
 	j.boot()
 	kill(t, j.agentsPID())
 	if r := step(t, j.boot(), "agents"); r.Status != OK || j.agentsPID() == 0 {

@@ -8,9 +8,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
+
+	"emujail/jailsetup/injail/agents"
 )
 
 // Exit codes of `injail rc`.
@@ -59,16 +62,17 @@ func Main(args []string) int {
 
 func known(a Action) bool { return a == Boot || a == Shutdown || a == Reconfig || a == Reset }
 
-// Do carries an action out, and reports to tmcd what a boot came to. The error
-// is the fatal one; the failures of other steps are in the summary.
-func (n *Node) Do(ctx context.Context, a Action) (*Summary, error) {
+// Do carries an action out, with the steps of these names, all if there are
+// none, and reports to tmcd what a boot came to. The error is the fatal one; the
+// failures of other steps are in the summary.
+func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, error) {
 	var log syncBuffer
 	out := n.Out
 	n.Out = io.MultiWriter(out, &log)
 	defer func() { n.Out = out }()
 
 	sum := &Summary{Action: a, VNode: n.VNode, Began: n.now()}
-	err := n.act(ctx, a, sum)
+	err := n.act(ctx, a, names, sum)
 	if errors.Is(err, errFree) {
 		fmt.Fprintf(n.Out, "%s is free: nothing to configure\n", n.VNode)
 		return sum, n.save(sum, log.bytes())
@@ -83,8 +87,8 @@ func (n *Node) Do(ctx context.Context, a Action) (*Summary, error) {
 	return sum, errors.Join(err, n.save(sum, log.bytes()))
 }
 
-func (n *Node) act(ctx context.Context, a Action, sum *Summary) error {
-	all := append(setup(), table()...)
+func (n *Node) act(ctx context.Context, a Action, names []string, sum *Summary) error {
+	all := append(setup(), choose(table(), names)...)
 	if a != Reconfig {
 		return n.run(ctx, a, all, sum)
 	}
@@ -95,19 +99,35 @@ func (n *Node) act(ctx context.Context, a Action, sum *Summary) error {
 	return n.run(ctx, Boot, all, sum)
 }
 
+func choose(steps []Step, names []string) []Step {
+	if len(names) == 0 {
+		return steps
+	}
+	return slices.DeleteFunc(steps, func(s Step) bool { return !slices.Contains(names, s.Name) })
+}
+
 // conclude reports the state: ISUP if nothing fatal happened, else TBFAILED
 // with the reasons.
 func (n *Node) conclude(ctx context.Context, sum *Summary, err error, log *syncBuffer) error {
 	if err == nil {
 		sum.State = "ISUP"
 		if err = n.insist(ctx, func() error { return n.Client.State(ctx, "ISUP") }); err == nil {
-			return nil
+			return n.announce(ctx)
 		}
 		err = fmt.Errorf("report ISUP: %w", err)
 	}
 	sum.State, sum.Error = "TBFAILED", err.Error()
 	fmt.Fprintf(n.Out, "%s: fatal: %v\n", n.now().Format(clock), err)
 	return errors.Join(err, n.fail(ctx, log.bytes()))
+}
+
+// announce lets the start-up command run. It's the user's: that it can't be run
+// is reported to tmcd by the agents, and no failure of the boot.
+func (n *Node) announce(ctx context.Context) error {
+	if err := agents.Up(ctx, agents.Below(n.Root).Socket); err != nil {
+		fmt.Fprintf(n.Out, "%s: start-up command: %v\n", n.now().Format(clock), err)
+	}
+	return nil
 }
 
 // syncBuffer keeps what is printed; steps may print from several goroutines.

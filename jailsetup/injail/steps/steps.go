@@ -5,6 +5,7 @@
 //	injail rc reconfig    shutdown, asks anew, boot
 //	injail rc shutdown    backwards: ends what the steps have started
 //	injail rc reset       backwards: removes what the steps have written
+//	injail update         asks anew and runs steps in a node that is up (update.go)
 //
 // A step is a value with a name and a function for each action. It gets a
 // *Run: the jail (Node: paths, configuration, tmcd) and the place for what it
@@ -45,6 +46,8 @@ const (
 	Shutdown Action = "shutdown"
 	Reconfig Action = "reconfig"
 	Reset    Action = "reset"
+	// Refresh is boot for a node that is up: no state is reported.
+	Refresh Action = "refresh"
 )
 
 // Step is one part of the configuration.
@@ -108,13 +111,15 @@ var errFree = errors.New("the node is free")
 // run does an action with the steps, in order for boot, backwards else. Only
 // boot stops at a fatal failure.
 func (n *Node) run(ctx context.Context, a Action, steps []Step, sum *Summary) error {
-	if a != Boot {
+	forwards := a == Boot || a == Refresh
+	if !forwards {
 		steps = slices.Clone(steps)
 		slices.Reverse(steps)
 	}
 	var fatal error
 	for _, s := range steps {
-		f := map[Action]func(context.Context, *Run) error{Boot: s.boot, Shutdown: s.shutdown, Reset: s.reset}[a]
+		f := map[Action]func(context.Context, *Run) error{
+			Boot: s.boot, Refresh: s.boot, Shutdown: s.shutdown, Reset: s.reset}[a]
 		if f == nil {
 			continue
 		}
@@ -124,7 +129,7 @@ func (n *Node) run(ctx context.Context, a Action, steps []Step, sum *Summary) er
 		}
 		if err != nil && s.Fatal && fatal == nil {
 			fatal = fmt.Errorf("%s: %w", s.Name, err)
-			if a == Boot {
+			if forwards {
 				return fatal
 			}
 		}

@@ -19,7 +19,7 @@ func table() []Step {
 		{Name: "keys", boot: keys, reset: removeKeys},
 		{Name: "accounts", boot: accounts, reset: resetAccounts},
 		{Name: "hostnames", boot: hostNames, reset: resetHostNames},
-		{Name: "agents", boot: startAgents, shutdown: stopAgents},
+		{Name: "agents", Fatal: true, boot: startAgents, shutdown: stopAgents},
 		{Name: "tarballs", boot: tarballs, reset: forgetTarballs},
 	}
 }
