@@ -200,6 +200,10 @@ func (o Options) journal(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	control, enc := http.NewResponseController(w), json.NewEncoder(w)
+	// Else the server's ReadTimeout would end the waiting, too.
+	if err := control.SetReadDeadline(time.Time{}); err != nil {
+		return
+	}
 	for {
 		// A reader that stops reading is cut off; one that waits for news is not.
 		if err := control.SetWriteDeadline(time.Now().Add(10 * time.Second)); err != nil {
