@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -199,7 +200,7 @@ func readAt(dir int, path string, buf []byte) ([]byte, error) {
 // refuseRights makes senders of descriptors fail (Linux 6.16; elsewhere nothing
 // happens, and a descriptor that comes is closed by the kernel unseen, since
 // nobody asks for it). Connections inherit it from the listening socket.
-func refuseRights(ln *net.UnixListener) {
+func refuseRights(ln syscall.Conn) {
 	raw, err := ln.SyscallConn()
 	if err != nil {
 		return

@@ -5,6 +5,7 @@ package proxy
 import (
 	"errors"
 	"net"
+	"syscall"
 )
 
 // identifyUnix knows no jails outside Linux: a jail with a known cgroup gets no
@@ -15,4 +16,4 @@ func (a *attestor) identifyUnix(_ *net.UnixConn, h home) (Peer, error) {
 }
 
 // refuseRights has no equal outside Linux.
-func refuseRights(*net.UnixListener) {}
+func refuseRights(syscall.Conn) {}

@@ -115,6 +115,7 @@ func bindLocked(path string) (_ *boundSocket, err error) {
 		return nil, fmt.Errorf("bind %s: %w", path, err)
 	}
 	ln.SetUnlinkOnClose(false)
+	refuseRights(ln) // before anybody can connect
 	if err := moveInPlace(inside, path); err != nil {
 		return nil, errors.Join(err, ln.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"emujail/protocol"
@@ -58,8 +59,8 @@ func newJail(parent context.Context, v control.VNode, ln net.Listener, l Limits)
 	}
 	j.rules.Store(&rules)
 	j.alive, j.end = context.WithCancel(parent)
-	if u, ok := ln.(*net.UnixListener); ok {
-		refuseRights(u)
+	if sc, ok := ln.(syscall.Conn); ok && ln.Addr().Network() == "unix" {
+		refuseRights(sc)
 	}
 	return j, nil
 }

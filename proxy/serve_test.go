@@ -29,7 +29,7 @@ func TestARequestIsAnsweredAsTheSocketsJail(t *testing.T) {
 
 func TestEndOfARequest(t *testing.T) {
 	tmcd := startTmcd(t, nil)
-	path := serveAlone(t, Options{Tmcd: Tmcd{Servers: servers(tmcd)}, Deadlines: Deadlines{Head: 300 * time.Millisecond}})
+	path := serveAlone(t, Options{Tmcd: Tmcd{Servers: servers(tmcd)}, Deadlines: Deadlines{Head: time.Second, Silence: 500 * time.Millisecond}})
 	for _, row := range []struct {
 		name   string
 		half   bool
@@ -47,6 +47,7 @@ func TestEndOfARequest(t *testing.T) {
 		{"nothing", true, nil, ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel() // they wait
 			reply, err := exchange(t, path, row.half, row.pieces...)
 			switch {
 			case row.want == "" && row.pieces == nil && (err != nil || reply != ""):

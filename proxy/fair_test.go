@@ -1,0 +1,207 @@
+package proxy
+
+import (
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"emujail/protocol"
+	"emujail/proxy/control"
+)
+
+// two jails, hostile and honest, at one proxy process.
+func twoJails(t *testing.T, tmcd *fakeTmcd) (s *supervisor, hostile, honest string) {
+	t.Helper()
+	s, dir := supervise(t, "free", nil), t.TempDir()
+	s.useTmcd(tmcd)
+	hostile, one := socket(t, dir, "pcvm1-1")
+	honest, two := socket(t, dir, "pcvm1-2")
+	s.order(control.Message{Op: control.OpListen, VNodes: []control.VNode{{VNode: "pcvm1-1"}, {VNode: "pcvm1-2"}}}, one, two)
+	return s, hostile, honest
+}
+
+// latency asks n times in the honest jail and returns median and 99th percentile.
+func latency(t *testing.T, path string, n int) (p50, p99 time.Duration) {
+	t.Helper()
+	var took []time.Duration
+	for range n {
+		start := time.Now()
+		if reply, err := ask(t, path, "status "); err != nil || !strings.Contains(reply, "as=pcvm1-2 ") {
+			t.Fatalf("the honest jail: %q, %v", reply, err)
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	return took[n/2], took[n*99/100]
+}
+
+// T31 of docs/spec/peers.md: whatever 200 and more clients of one jail do, the
+// other jail is served.
+func TestT31OneJailsFloodIsItsOwn(t *testing.T) {
+	big := strings.Repeat("x", 1<<20)
+	tmcd := startTmcd(t, func(c net.Conn, _ []byte, r protocol.Request) {
+		if r.Command == "fullconfig" {
+			io.WriteString(c, big)
+			return
+		}
+		c.Write(understood(r))
+	})
+	for _, row := range []struct {
+		name string
+		do   func(c net.Conn, stop chan struct{})
+	}{
+		{"silent", func(c net.Conn, stop chan struct{}) { <-stop }},
+		{"dripping", func(c net.Conn, stop chan struct{}) {
+			for _, b := range []byte("VERSION=40 bootlog xxxxxxxxxxxxx") {
+				c.Write([]byte{b})
+				select {
+				case <-stop:
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+			}
+		}},
+		{"never reading a long answer", func(c net.Conn, stop chan struct{}) {
+			io.WriteString(c, "fullconfig ")
+			c.(*net.UnixConn).CloseWrite()
+			<-stop
+		}},
+		{"asking for ever", func(c net.Conn, stop chan struct{}) {
+			io.WriteString(c, "status ")
+			c.(*net.UnixConn).CloseWrite()
+			io.Copy(io.Discard, c)
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s, hostile, honest := twoJails(t, tmcd)
+			stop := make(chan struct{})
+			var all sync.WaitGroup
+			for range 300 {
+				all.Go(func() {
+					for {
+						c, err := net.Dial("unix", hostile)
+						if err == nil {
+							row.do(c, stop)
+							c.Close()
+						}
+						select {
+						case <-stop:
+							return
+						case <-time.After(10 * time.Millisecond):
+						}
+					}
+				})
+			}
+			eventually(t, "the flood is there", func() bool {
+				s.conn.Send(control.Message{Op: control.OpCounters})
+				for _, c := range s.next().Counters {
+					if c.VNode == "pcvm1-1" {
+						return c.Connections >= 300
+					}
+				}
+				return false
+			})
+			p50, p99 := latency(t, honest, 200)
+			close(stop)
+			all.Wait()
+			t.Logf("the honest jail: p50 %v, p99 %v", p50, p99)
+			if p99 > time.Second {
+				t.Errorf("p99 of the honest jail is %v", p99)
+			}
+			s.conn.Send(control.Message{Op: control.OpCounters})
+			for _, c := range s.next().Counters {
+				if c.Open > 256 || c.Active > 32 {
+					t.Errorf("over the limits: %+v", c)
+				}
+			}
+		})
+	}
+}
+
+// A silent connection gives way to a newer one; one that has spoken stays.
+func TestSilentConnectionsGiveWay(t *testing.T) {
+	path := serveAlone(t, Options{
+		Tmcd: Tmcd{Servers: servers(startTmcd(t, nil))}, Limits: Limits{Connections: 3},
+	})
+	speaking := dial(t, path)
+	defer speaking.Close()
+	io.WriteString(speaking, "VERSION=40 sta")
+	var silent []*net.UnixConn
+	for range 5 {
+		c := dial(t, path)
+		defer c.Close()
+		silent = append(silent, c)
+		time.Sleep(5 * time.Millisecond) // in this order
+	}
+	for i, c := range silent[:3] {
+		c.SetReadDeadline(time.Now().Add(time.Second))
+		if _, err := c.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("silent connection %d: %v, want closed", i, err)
+		}
+	}
+	io.WriteString(speaking, "tus ")
+	speaking.CloseWrite()
+	if reply, err := io.ReadAll(speaking); err != nil || !strings.Contains(string(reply), "as=pcvm1-1 ") {
+		t.Errorf("who spoke first: %q, %v", reply, err)
+	}
+}
+
+func TestRateIsLimitedByWaiting(t *testing.T) {
+	path := serveAlone(t, Options{
+		Tmcd: Tmcd{Servers: servers(startTmcd(t, nil))}, Limits: Limits{Rate: 20, Burst: 5},
+		Deadlines: Deadlines{Turn: 200 * time.Millisecond},
+	})
+	start := time.Now()
+	for range 7 {
+		if _, err := ask(t, path, "status "); err != nil {
+			t.Error(err)
+		}
+	}
+	if took := time.Since(start); took < 90*time.Millisecond {
+		t.Errorf("7 requests took %v: two had to wait 50 ms each", took)
+	}
+	var refused int
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			if _, err := ask(t, path, "status "); isReset(err) {
+				mu.Lock()
+				refused++
+				mu.Unlock()
+			}
+		})
+	}
+	all.Wait()
+	if refused < 10 {
+		t.Errorf("%d of 20 were refused", refused)
+	}
+}
+
+// A caller that doesn't take its answer holds no place at tmcd.
+func TestSlowCallerGivesItsPlaceAtTmcdAway(t *testing.T) {
+	big := strings.Repeat("x", 4<<20)
+	tmcd := startTmcd(t, func(c net.Conn, _ []byte, r protocol.Request) {
+		if r.Command == "fullconfig" {
+			io.WriteString(c, big)
+			return
+		}
+		c.Write(understood(r))
+	})
+	path := serveAlone(t, Options{Tmcd: Tmcd{Servers: servers(tmcd)}, Limits: Limits{Pool: 1}})
+	slow := dial(t, path)
+	defer slow.Close()
+	io.WriteString(slow, "fullconfig ")
+	slow.CloseWrite()
+	slow.Read(make([]byte, 1)) // it has begun
+	if reply, err := ask(t, path, "status "); err != nil || !strings.Contains(reply, "as=pcvm1-1 ") {
+		t.Errorf("%q, %v", reply, err)
+	}
+	if n, err := io.Copy(io.Discard, slow); err != nil || n != int64(len(big))-1 {
+		t.Errorf("the slow one, in the end: %d bytes, %v", n, err)
+	}
+}
