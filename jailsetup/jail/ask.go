@@ -96,6 +96,7 @@ type Wish struct {
 	Jail       protocol.JailConfig
 	Interfaces []protocol.Interface
 	Routing    protocol.Routing
+	Mounts     protocol.Mounts
 	Hostname   string // <vname>.<eid>.<pid>.<domain>
 	Domain     string
 }
@@ -148,6 +149,8 @@ func (w *Wish) take(blocks []protocol.Block) error {
 			var all protocol.IfConfig
 			all, err = protocol.ParseIfConfig(b.Body)
 			w.Interfaces = all.Interfaces
+		case "mounts":
+			w.Mounts, err = protocol.ParseMounts(b.Body)
 		case "routing":
 			w.Routing, err = protocol.ParseRouting(b.Body)
 		}

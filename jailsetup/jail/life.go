@@ -132,6 +132,10 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Eve
 		return nil, err
 	}
 	defer p.launch.abort()
+	for _, note := range p.Notes {
+		h.Log.Warn(note, "vnode", r.VNode)
+		trace(plan.Event{Step: "note: " + note, Start: time.Now()})
+	}
 	diskLog, err := plan.OpenLog(h.Site.diskLog(r.VNode))
 	if err != nil {
 		return nil, err

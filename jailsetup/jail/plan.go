@@ -26,6 +26,7 @@ import (
 // one boot.
 type Plan struct {
 	Disk, Boot []plan.Step
+	Notes      []string // what the vnode will lack, for people
 
 	cgroupDir string
 	launch    *launch
@@ -56,7 +57,11 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{launch: &launch{}}
+	shares, notes, err := h.Site.sharesOf(w)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{launch: &launch{}, Notes: notes}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{
@@ -69,14 +74,14 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w)},
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
-		Spawn{Program: filepath.Join(h.Site.Programs, "jailspawn"), Config: h.spawnConfig(r, w, made, cgroup), launch: p.launch},
+		Spawn{Program: filepath.Join(h.Site.Programs, "jailspawn"), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
 	}
 	p.Boot = append(p.Boot, h.networkSteps(r, w, links)...)
 	p.Boot = append(p.Boot, Go{CgroupDir: cgroup.Dir(), Stage0: stage0, launch: p.launch})
 	return p, nil
 }
 
-func (h *Host) spawnConfig(r Record, w Wish, made rootfs.Made, c limit.Cgroup) spawn.Config {
+func (h *Host) spawnConfig(r Record, w Wish, made rootfs.Made, c limit.Cgroup, shares []tree.Share) spawn.Config {
 	return spawn.Config{
 		VNode:       r.VNode,
 		Hostname:    w.Hostname,
@@ -92,6 +97,7 @@ func (h *Host) spawnConfig(r Record, w Wish, made rootfs.Made, c limit.Cgroup) s
 			UsrMasks:    made.Masks,
 			IDBase:      r.IDBase,
 			MaxPTYs:     h.Site.Limits.Terminals,
+			Shares:      shares,
 			WritableNet: w.Jail.Routing,
 		},
 	}

@@ -43,6 +43,10 @@ type Site struct {
 	// Web is the server of tarballs that the jails are told: HOST:PORT. Empty:
 	// the one that tmcd names.
 	Web string `yaml:"web"`
+	// Shares says where the directories of tmcd's mounts lie on this host, a
+	// directory for each prefix of their path in the jail: /proj: /srv/proj. A
+	// path without a prefix here lies at the same path on the host.
+	Shares map[string]string `yaml:"shares"`
 	// Grace is how long a jail's processes have between TERM and KILL.
 	Grace time.Duration `yaml:"grace"`
 	// Limits are a jail's.
@@ -115,6 +119,11 @@ func (s *Site) finish() error {
 	for _, d := range [...]struct{ key, path string }{{"state", s.State}, {"run", s.Run}, {"programs", s.Programs}} {
 		if !filepath.IsAbs(d.path) {
 			return fmt.Errorf("%s: want an absolute path, not %q", d.key, d.path)
+		}
+	}
+	for inner, outer := range s.Shares {
+		if !filepath.IsAbs(inner) || !filepath.IsAbs(outer) {
+			return fmt.Errorf("shares: want absolute paths, not %q: %q", inner, outer)
 		}
 	}
 	if s.Grace < 0 || s.Grace > time.Minute {

@@ -17,6 +17,7 @@ type Layout struct {
 	UsrMasks    []string `json:"usr_masks"`    // paths below /usr that others can't read
 	IDBase      int      `json:"id_base"`      // the host's id for the jail's root
 	MaxPTYs     int      `json:"max_ptys"`     // pseudo-terminals at once
+	Shares      []Share  `json:"shares"`       // host directories that people of the jail may write
 	WritableNet bool     `json:"writable_net"` // the jail may change /proc/sys/net: ROUTING=1 and an own address
 }
 
@@ -28,6 +29,9 @@ func (l Layout) Lines() []string {
 	}
 	for _, m := range l.UsrMasks {
 		lines = append(lines, "mask /usr/"+m)
+	}
+	for _, s := range l.Shares {
+		lines = append(lines, fmt.Sprintf("mount %s on /%s (idmapped from id %d, nosuid, nodev)", s.Source, s.Target, firstPersonID))
 	}
 	return append(lines,
 		fmt.Sprintf("mount a tmpfs on /dev (%d nodes), devpts (%d terminals), /dev/shm", len(devNodes), l.MaxPTYs),
@@ -70,7 +74,7 @@ func (l Layout) Build(ns Namespaces, ready func() error) error {
 	}
 	defer b.null.close()
 	defer b.empty.close()
-	for _, piece := range [...]func() error{b.mountUsr, b.mountDev, b.mountProc, b.mountSys, b.mountRun} {
+	for _, piece := range [...]func() error{b.mountUsr, b.mountDev, b.mountProc, b.mountSys, b.mountRun, b.mountShares} {
 		if err := piece(); err != nil {
 			return err
 		}
