@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -37,6 +38,26 @@ func (h home) has(path string) bool {
 		return false
 	}
 	return path == h.path || strings.HasPrefix(path, strings.TrimSuffix(h.path, "/")+"/")
+}
+
+// A mode says what becomes of a caller from outside the jail whose socket it
+// uses. A jail without a known home has callers nobody can judge; they pass.
+type mode int
+
+const (
+	enforce mode = iota // refused
+	logOnly             // served, and the audit line says so
+)
+
+// parseMode reads what control.VNode.Attest has; nothing is enforce.
+func parseMode(s string) (mode, error) {
+	switch s {
+	case "", "enforce":
+		return enforce, nil
+	case "log":
+		return logOnly, nil
+	}
+	return enforce, fmt.Errorf("attest %q, want enforce or log", s)
 }
 
 // An attestor asks the kernel who is at the other end.

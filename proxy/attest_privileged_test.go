@@ -173,6 +173,18 @@ func readAudit(t testing.TB, path string, n int) []Line {
 	return log.lines(t)
 }
 
+// In mode log strangers are served, and the audit log says so.
+func TestStrangersAreServedInModeLog(t *testing.T) {
+	a := makeCgroup(t, "proxytest-f")
+	_, path, audit := attested(t, control.VNode{VNode: "a", Cgroup: a.inode, Attest: "log"})
+	if reply, err := ask(t, path, "status "); err != nil || !strings.Contains(reply, "as=a ") {
+		t.Errorf("got %q, %v", reply, err)
+	}
+	if l := readAudit(t, audit, 1)[0]; l.Outcome != "ok" || l.Why != errStranger.Error() {
+		t.Errorf("%+v", l)
+	}
+}
+
 // T26: without the path only the cgroup's number counts; below it is outside.
 func TestT26WithoutAPathOnlyTheCgroupItself(t *testing.T) {
 	a, below := makeCgroup(t, "proxytest-c"), makeCgroup(t, "proxytest-c/inner")

@@ -123,6 +123,8 @@ func (s *server) execute(conn *control.Conn, o order, drain *bool, heir **net.Un
 		err = s.orderPolicy(o.m)
 	case control.OpTmcd:
 		err = s.orderTmcd(o.m)
+	case control.OpLimits:
+		err = s.orderLimits(o.m)
 	case control.OpAudit:
 		err = s.orderAudit(o)
 	case control.OpControl:
@@ -187,6 +189,18 @@ func (s *server) orderPolicy(m control.Message) error {
 		}
 		j.rules.Store(&rules)
 	}
+	return nil
+}
+
+func (s *server) orderLimits(m control.Message) error {
+	if m.Limits == nil {
+		return errors.New("no limits")
+	}
+	l := *m.Limits
+	if min(l.Connections, l.Requests, l.Total, l.Pool) < 0 || min(l.Rate, l.Burst, l.Bytes, l.BytesBurst) < 0 {
+		return errors.New("a limit below zero")
+	}
+	s.useLimits(l)
 	return nil
 }
 

@@ -59,7 +59,7 @@ func (s *server) serve(j *jail, r *reader, line *Line) error {
 	if err != nil {
 		j.counts.strangers.Add(1)
 		line.Why = err.Error()
-		if s.o.Attest == Enforce {
+		if j.mode == enforce {
 			return err
 		}
 	}
@@ -123,26 +123,25 @@ func (s *server) relay(j *jail, conn net.Conn, req request, line *Line) error {
 	if tmcd == nil {
 		return errAway
 	}
-	out := &answer{conn: conn, limit: s.o.Deadlines.Write, failed: func() { s.tmcdErrors.Add(1) }}
+	out := &answer{conn: conn, limit: s.o.Deadlines.Write, slow: func() {}, failed: func() { s.tmcdErrors.Add(1) }}
 	defer func() { line.ReplyBytes = out.written }()
 	if req.command == bossinfo {
 		_, err := out.Write(tmcd.bossinfo())
 		return err
 	}
-	if err := s.passGate(j); err != nil {
-		return err
-	}
-	// A slow caller gives its place away before the end: tmcd's is what others
-	// wait for, not this caller's.
-	out.slow = sync.OnceFunc(s.gate.leave)
-	defer out.slow()
-	return tmcd.ask(j.alive, req.stamp(j.vnode, tmcd.PrivKey), req.useUDP, out, s.o.Deadlines.Tmcd)
+	q := question{req: req.stamp(j.vnode, tmcd.PrivKey), udp: req.useUDP, patience: s.o.Deadlines.Tmcd}
+	return tmcd.ask(j.alive, q, out, func() (func(), error) { return s.passGate(j) })
 }
 
-func (s *server) passGate(j *jail) error {
+// passGate waits for a place at tmcd. A slow caller gives it away before the
+// end: others wait for tmcd, not for this caller.
+func (s *server) passGate(j *jail) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(j.alive, s.o.Deadlines.Turn)
 	defer cancel()
-	return s.gate.pass(ctx, &j.queue)
+	if err := s.gate.pass(ctx, &j.queue); err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(s.gate.leave), nil
 }
 
 // account counts the request and writes its line.

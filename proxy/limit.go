@@ -211,6 +211,14 @@ func (g *gate) leave() {
 	g.admit()
 }
 
+// resize gives the gate more places, or takes some away as they get free.
+func (g *gate) resize(more int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.free += more
+	g.admit()
+}
+
 // admit gives free places to the jails in turn.
 func (g *gate) admit() {
 	for g.free > 0 && g.turns.Len() > 0 {

@@ -25,6 +25,7 @@ type Listener struct {
 type jail struct {
 	vnode string
 	home  home
+	mode  mode // for callers from outside home
 	ln    net.Listener
 	rules atomic.Pointer[Rules]
 
@@ -51,8 +52,12 @@ func newJail(parent context.Context, v control.VNode, ln net.Listener, l Limits)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", v.VNode, err)
 	}
+	mode, err := parseMode(v.Attest)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", v.VNode, err)
+	}
 	j := &jail{
-		vnode: v.VNode, home: home{cgroup: v.Cgroup, path: v.Path}, ln: ln,
+		vnode: v.VNode, home: home{cgroup: v.Cgroup, path: v.Path}, mode: mode, ln: ln,
 		slots: make(chan struct{}, l.Requests),
 		rate:  bucket{rate: l.Rate, burst: l.Burst},
 		bytes: bucket{rate: l.Bytes, burst: l.BytesBurst},
@@ -115,7 +120,7 @@ func (s *server) admit(j *jail, conn net.Conn) {
 	start := time.Now().UTC() // zones are files
 	j.counts.connections.Add(1)
 	s.makeRoom(j)
-	place, evicted := j.crowd.enter(s.o.Limits.Connections, func() { _ = conn.Close() })
+	place, evicted := j.crowd.enter(s.limits.Load().Connections, func() { _ = conn.Close() })
 	if evicted {
 		j.counts.evicted.Add(1)
 		s.open.Add(-1)
@@ -133,12 +138,13 @@ func (s *server) admit(j *jail, conn net.Conn) {
 // than an equal share of them loses its own oldest silent one, else the jail
 // with the most does.
 func (s *server) makeRoom(j *jail) {
-	if s.open.Load() < int64(s.o.Limits.Total) {
+	total := s.limits.Load().Total
+	if s.open.Load() < int64(total) {
 		return
 	}
 	victim := j
 	s.mu.Lock()
-	if share := s.o.Limits.Total / max(1, len(s.jails)); j.crowd.size() <= share {
+	if share := total / max(1, len(s.jails)); j.crowd.size() <= share {
 		most := 0
 		for _, other := range s.jails {
 			if n := other.crowd.size(); n > most {

@@ -38,9 +38,6 @@ type Options struct {
 	// sends a file.
 	Audit io.Writer
 
-	// Attest says what becomes of callers from outside the jail.
-	Attest Mode
-
 	// Confine, if not nil, runs once when all sockets are there and before the
 	// first request; function Confine is meant. Serve ends with its error. What
 	// it returns is the directory /proc, which gives callers' names to the audit
@@ -56,18 +53,8 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// Limits bound what callers can use up. All but Total, Pool are of one jail.
-type Limits struct {
-	Connections int     // open at once; the oldest that has said nothing makes room
-	Requests    int     // at once, from the first byte to the end of the answer
-	Rate        float64 // requests a second, in the long run
-	Burst       float64 // requests that may come at once
-	Bytes       float64 // bytes a second both ways, in the long run
-	BytesBurst  float64 // bytes that may be moved at once
-
-	Total int // connections of all jails
-	Pool  int // requests of all jails that tmcd works on at once
-}
+// Limits bound what callers can use up.
+type Limits = control.Limits
 
 // DefaultLimits are those of docs/design.md §3, decision 4.
 func DefaultLimits() Limits {
@@ -105,26 +92,6 @@ func DefaultDeadlines() Deadlines {
 	}
 }
 
-// Mode says what becomes of a caller that isn't in the jail whose socket it
-// uses. A jail without a known cgroup has callers nobody can judge; they pass.
-type Mode int
-
-const (
-	Enforce Mode = iota // refused
-	LogOnly             // served, and the audit line says so
-)
-
-// ParseMode reads "enforce" or "log".
-func ParseMode(s string) (Mode, bool) {
-	switch s {
-	case "enforce":
-		return Enforce, true
-	case "log":
-		return LogOnly, true
-	}
-	return Enforce, false
-}
-
 // or is v, or def if v is the zero value.
 func or[T comparable](v, def T) T {
 	var zero T
@@ -134,8 +101,8 @@ func or[T comparable](v, def T) T {
 	return v
 }
 
-// withDefaults fills in zero fields.
-func (l Limits) withDefaults() Limits {
+// limitsOf fills in zero fields.
+func limitsOf(l Limits) Limits {
 	d := DefaultLimits()
 	return Limits{
 		Connections: or(l.Connections, d.Connections), Requests: or(l.Requests, d.Requests),

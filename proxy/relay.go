@@ -27,39 +27,51 @@ var errAway = errors.New("no tmcd could be reached")
 
 // ask sends req to a tmcd and brings the answer to out. As long as no tmcd can
 // be reached it tries them all again, until patience ends; once one may have
-// seen a byte of the request, whatever happens is the result.
-func (s *tmcds) ask(ctx context.Context, req protocol.Request, udp bool, out *answer, patience time.Duration) error {
-	giveUp := time.Now().Add(patience)
+// seen a byte of the request, whatever happens is the result. turn waits for a
+// place at tmcd, which is held for a round only, not while tmcd is away.
+func (s *tmcds) ask(ctx context.Context, q question, out *answer, turn func() (leave func(), err error)) error {
+	giveUp := time.Now().Add(q.patience)
 	for pause := roundMin; ; pause = min(2*pause, roundMax) {
-		err := s.round(ctx, req, udp, out)
+		leave, err := turn()
+		if err != nil {
+			return err
+		}
+		out.slow = leave
+		err = s.round(ctx, q, out)
+		leave()
 		if err == nil || !out.mayRetry(ctx, err) {
 			return err
 		}
 		if time.Now().Add(pause).After(giveUp) {
 			return fmt.Errorf("%w: %w", errAway, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !wait(ctx, pause) {
 			return context.Cause(ctx)
-		case <-time.After(pause):
 		}
 	}
 }
 
+// A question is what goes to tmcd, and how.
+type question struct {
+	req      protocol.Request
+	udp      bool
+	patience time.Duration // with tmcds that can't be reached
+}
+
 // round tries each tmcd once.
-func (s *tmcds) round(ctx context.Context, req protocol.Request, udp bool, out *answer) (err error) {
+func (s *tmcds) round(ctx context.Context, q question, out *answer) (err error) {
 	for _, h := range s.inOrder(time.Now()) {
 		c := h.tcp
-		if udp {
+		if q.udp {
 			c = h.udp
 		}
-		if err = c.Stream(ctx, req, out); err == nil {
+		if err = c.Stream(ctx, q.req, out); err == nil {
 			h.good()
 			return nil
 		}
 		if !out.mayRetry(ctx, err) {
-			if errors.Is(err, client.ErrMaybeSeen) && out.written == 0 {
-				h.bad(time.Now()) // it took the request and said nothing: others first
+			if errors.Is(err, client.ErrMaybeSeen) && out.written == 0 && !q.udp {
+				h.bad(time.Now()) // it took the request and broke down; over UDP silence is an answer
 			}
 			return err
 		}
@@ -73,7 +85,7 @@ func (s *tmcds) round(ctx context.Context, req protocol.Request, udp bool, out *
 type answer struct {
 	conn    net.Conn
 	limit   time.Duration // for one piece
-	slow    func()        // called once when the caller is slow
+	slow    func()        // called when the caller is slow, perhaps more than once
 	failed  func()        // called when a tmcd couldn't be reached
 	written int64
 	err     error // of the caller's side
@@ -98,10 +110,7 @@ func (a *answer) mayRetry(ctx context.Context, err error) bool {
 func (a *answer) Write(p []byte) (int, error) {
 	n, err := a.attempt(p, min(slowCaller, a.limit))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		if a.slow != nil {
-			a.slow()
-			a.slow = nil
-		}
+		a.slow()
 		var more int
 		more, err = a.attempt(p[n:], a.limit)
 		n += more

@@ -20,6 +20,7 @@ type server struct {
 	log        *slog.Logger
 	attestor   *attestor
 	audit      *audit
+	limits     atomic.Pointer[Limits]
 	gate       gate
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
@@ -51,12 +52,12 @@ func Serve(ctx context.Context, o Options) error {
 }
 
 func newServer(life context.Context, o Options) (*server, error) {
-	o.Limits, o.Deadlines = o.Limits.withDefaults(), o.Deadlines.withDefaults()
+	o.Deadlines = o.Deadlines.withDefaults()
 	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.gate.free = o.Limits.Pool
+	s.useLimits(o.Limits)
 	s.signatures = control.NewSignatures(s.sendBoss)
 	s.attestor = &attestor{fallback: func(err error) {
 		s.log.Warn("callers are recognized by /proc: not as sure as by pidfd", "cause", err)
@@ -68,6 +69,16 @@ func newServer(life context.Context, o Options) (*server, error) {
 	}
 	s.audit = startAudit(o.Audit, s.auditFull)
 	return s, nil
+}
+
+// useLimits changes the limits, under way as well.
+func (s *server) useLimits(l Limits) {
+	l = limitsOf(l)
+	before := 0
+	if old := s.limits.Swap(&l); old != nil {
+		before = old.Pool
+	}
+	s.gate.resize(l.Pool - before)
 }
 
 func (s *server) useTmcd(t Tmcd) error {
@@ -119,7 +130,7 @@ func (s *server) confine() (proc *os.File, err error) {
 // add takes a jail in and begins to accept. A name that is there already stays
 // whose it is.
 func (s *server) add(v control.VNode, ln net.Listener) error {
-	j, err := newJail(s.life, v, ln, s.o.Limits)
+	j, err := newJail(s.life, v, ln, *s.limits.Load())
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,10 @@ const (
 	// Requests under way stay with the old ones.
 	OpTmcd = "tmcd"
 
+	// OpLimits replaces the limits: Limits. Those of one jail count for jails
+	// that come later.
+	OpLimits = "limits"
+
 	// OpAudit replaces the audit log by the one descriptor that comes along, a
 	// file open for appending. MaxBytes bounds what the proxy writes to it.
 	OpAudit = "audit"
@@ -87,6 +91,8 @@ type Message struct {
 	TLS       *TLS     `json:"tls,omitempty"`       // tmcd: nil is plain TCP
 	Version   int      `json:"version,omitempty"`   // tmcd: protocol version spoken by the site
 
+	Limits *Limits `json:"limits,omitempty"` // limits; zero fields are the defaults
+
 	// PrivKey is a wide-area host's key, sent with each request (tmcd).
 	PrivKey string `json:"priv_key,omitempty"`
 
@@ -116,9 +122,26 @@ type VNode struct {
 	// and kernels without PIDFD_GET_INFO serve. Optional.
 	Path string `json:"path,omitempty"`
 
+	// Attest is "enforce", which "" means too: callers from outside are refused;
+	// or "log": they are served, and the audit line says so.
+	Attest string `json:"attest,omitempty"`
+
 	// Rules are lines "allow COMMAND" or "deny COMMAND" that go before the
 	// built-in table.
 	Rules []string `json:"rules,omitempty"`
+}
+
+// Limits bound what callers can use up. All but Total and Pool are of one jail.
+type Limits struct {
+	Connections int     `json:"connections,omitempty"` // open at once; the oldest that has said nothing makes room
+	Requests    int     `json:"requests,omitempty"`    // at once, from the first byte to the end of the answer
+	Rate        float64 `json:"rate,omitempty"`        // requests a second, in the long run
+	Burst       float64 `json:"burst,omitempty"`       // requests that may come at once
+	Bytes       float64 `json:"bytes,omitempty"`       // bytes a second both ways, in the long run
+	BytesBurst  float64 `json:"bytes_burst,omitempty"` // bytes that may be moved at once
+
+	Total int `json:"total,omitempty"` // connections of all jails
+	Pool  int `json:"pool,omitempty"`  // requests of all jails that tmcd works on at once
 }
 
 // A Server is a tmcd with its addresses: the proxy resolves no name.
