@@ -125,6 +125,9 @@ func commands() []*cobra.Command {
 		newReplayCommand(),
 		newImportCommand(),
 		newExportCommand(),
+		newReplayCommand(),
+		newImportCommand(),
+		newExportCommand(),
 	}
 }
 
