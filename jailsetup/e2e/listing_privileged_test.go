@@ -1,0 +1,198 @@
+//go:build linux && privileged
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/nftables"
+	"github.com/vishvananda/netlink"
+)
+
+// listing is what a jail could leave behind, a sorted list a kind. Of what is
+// shared with others on the machine only the run's own counts.
+type listing map[string][]string
+
+func list() (listing, error) {
+	l := listing{}
+	for kind, f := range map[string]func() ([]string, error){
+		"mounts": mounts, "interfaces": interfaces, "routes": routes, "rules": rules,
+		"cgroups": cgroups, "loop devices": loops, "processes": processes, "sockets": sockets,
+	} {
+		lines, err := f()
+		if err != nil {
+			return nil, fmt.Errorf("list %s: %w", kind, err)
+		}
+		slices.Sort(lines)
+		l[kind] = lines
+	}
+	return l, nil
+}
+
+// diff says what is now and wasn't, or was and isn't.
+func (l listing) diff(now listing) error {
+	var errs []error
+	for _, kind := range slices.Sorted(maps.Keys(l)) {
+		for _, line := range now[kind] {
+			if !slices.Contains(l[kind], line) {
+				errs = append(errs, fmt.Errorf("%s: left: %s", kind, line))
+			}
+		}
+		for _, line := range l[kind] {
+			if !slices.Contains(now[kind], line) {
+				errs = append(errs, fmt.Errorf("%s: gone: %s", kind, line))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func lines(path string) ([]string, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n"), nil
+}
+
+func mounts() ([]string, error) {
+	all, err := lines("/proc/self/mountinfo")
+	for i, line := range all {
+		f := strings.Fields(line)
+		all[i] = strings.Join(f[3:5], " ") // root and mount point; ids and counters change
+	}
+	return all, err
+}
+
+func interfaces() ([]string, error) {
+	links, err := netlink.LinkList()
+	var all []string
+	for _, l := range links {
+		all = append(all, fmt.Sprintf("%s %s", l.Attrs().Name, l.Type()))
+	}
+	return all, err
+}
+
+func routes() ([]string, error) {
+	list, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
+	var all []string
+	for _, r := range list {
+		all = append(all, fmt.Sprintf("%v dev %d via %v", r.Dst, r.LinkIndex, r.Gw))
+	}
+	return all, err
+}
+
+func rules() ([]string, error) {
+	c, err := nftables.New()
+	if err != nil {
+		return nil, err
+	}
+	tables, err := c.ListTables()
+	var all []string
+	for _, t := range tables {
+		all = append(all, fmt.Sprintf("table %d %s", t.Family, t.Name))
+	}
+	return all, err
+}
+
+// cgroups are those of the run's vnodes.
+func cgroups() ([]string, error) {
+	all, err := filepath.Glob("/sys/fs/cgroup/*/emulab/" + runKey() + "*")
+	if err != nil {
+		return nil, err
+	}
+	more, err := filepath.Glob("/sys/fs/cgroup/emulab/" + runKey() + "*")
+	return append(all, more...), err
+}
+
+func loops() ([]string, error) {
+	backing, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	var all []string
+	for _, path := range backing {
+		data, err := os.ReadFile(path)
+		if err == nil && strings.HasPrefix(string(data), runDir()+"/") {
+			all = append(all, filepath.Base(filepath.Dir(filepath.Dir(path)))+" "+strings.TrimSpace(string(data)))
+		}
+	}
+	return all, err
+}
+
+// processes are those in the tests' mount namespace, which is the supervisor's,
+// the proxy's and tmcd-mock's, and those in a cgroup of the run's vnodes.
+func processes() ([]string, error) {
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return nil, err
+	}
+	dirs, err := filepath.Glob("/proc/[0-9]*")
+	var all []string
+	for _, dir := range dirs {
+		ns, err := os.Readlink(dir + "/ns/mnt")
+		if err != nil {
+			continue // ended
+		}
+		groups, err := os.ReadFile(dir + "/cgroup")
+		if err != nil || ns != own && !strings.Contains(string(groups), "/emulab/"+runKey()) {
+			continue
+		}
+		name, err := os.ReadFile(dir + "/comm")
+		if err == nil {
+			all = append(all, filepath.Base(dir)+" "+strings.TrimSpace(string(name)))
+		}
+	}
+	return all, err
+}
+
+// sockets are the unix sockets with a path of the run's, and TCP listeners.
+func sockets() ([]string, error) {
+	unix, err := lines("/proc/self/net/unix")
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, line := range unix {
+		if f := strings.Fields(line); len(f) == 8 && (strings.HasPrefix(f[7], runDir()) || strings.HasPrefix(f[7], "@")) {
+			all = append(all, f[7])
+		}
+	}
+	tcp, err := lines("/proc/self/net/tcp")
+	for _, line := range tcp {
+		const listening = "0A"
+		if f := strings.Fields(line); len(f) > 3 && f[3] == listening {
+			all = append(all, "tcp "+f[1])
+		}
+	}
+	return all, err
+}
+
+// tree lists every file below dir with type, mode and size; images' names only.
+func tree(dir string) ([]string, error) {
+	var all []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return nil
+		}
+		rel, _ := filepath.Rel(dir, path)
+		size := int64(0)
+		if info.Mode().IsRegular() {
+			size = info.Size()
+		}
+		all = append(all, fmt.Sprintf("%s %s %d", rel, info.Mode(), size))
+		return nil
+	})
+	return all, err
+}

@@ -1,0 +1,473 @@
+//go:build linux && privileged
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/network"
+	"emujail/jailsetup/supervise"
+)
+
+// Deadlines on a machine that has other work too.
+const (
+	verbTimeout = 90 * time.Second
+	waitTimeout = 30 * time.Second
+)
+
+const tmcdPort = 7777
+
+// rigs counts the rigs of this run; it names their vnodes.
+var rigs atomic.Int32
+
+// rig is a host with a testbed: what a test boots jails on.
+type rig struct {
+	t       *testing.T
+	dir     string     // of everything
+	host    netip.Addr // the host's on the control network
+	control network.Control
+	vnodes  []string // pcvm1-1 and pcvm1-2, under names of their own
+	free    string   // a vnode that is in no experiment
+	foreign string   // a vnode of another host
+	serve   *child
+	mock    *child
+	before  listing
+}
+
+// set is what a test may want to have different.
+type set struct {
+	site    string // lines added to the site file
+	testbed string // lines added to the testbed
+	plain   bool   // no TLS
+	noMock  bool   // no tmcd
+	noServe bool   // no supervisor: a verb starts it, or the test
+	long    bool   // vnode ids of 30 characters
+	control string // control prefix, if not the usual one
+	fresh   bool   // no template from before
+}
+
+// newRig sets a host up. It is taken down at the test's end, which fails if
+// anything is left then.
+func newRig(t *testing.T, s set) *rig {
+	t.Helper()
+	n := rigs.Add(1)
+	r := &rig{t: t, dir: filepath.Join(runDir(), fmt.Sprintf("%d", n))}
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.name(n, s.long)
+	prefix := "172.16.0.0/12"
+	if s.control != "" {
+		prefix = s.control
+	}
+	var err error
+	if r.control, err = network.ControlIn(netip.MustParsePrefix(prefix), 1); err != nil {
+		t.Fatal(err)
+	}
+	r.host = r.control.Host
+	if r.before, err = list(); err != nil {
+		t.Fatal(err)
+	}
+	r.writeSite(s, prefix)
+	r.writeTestbed(s.testbed)
+	if !s.fresh {
+		r.seedTemplates()
+	}
+	t.Cleanup(r.takeDown)
+	if !s.noServe {
+		r.startServe()
+	}
+	if !s.noMock {
+		r.startMock()
+	}
+	return r
+}
+
+// name gives the vnodes ids that no other rig has.
+func (r *rig) name(n int32, long bool) {
+	base := fmt.Sprintf("%s-%d", runKey(), n)
+	id := func(suffix string) string {
+		if !long {
+			return base + suffix
+		}
+		return base + strings.Repeat("x", 30-len(base)-len(suffix)) + suffix
+	}
+	r.vnodes = []string{id("-1"), id("-2")}
+	r.free, r.foreign = id("-3"), id("-4")
+}
+
+func (r *rig) path(name string) string { return filepath.Join(r.dir, name) }
+func (r *rig) state() string           { return r.path("state") }
+
+func (r *rig) writeSite(s set, prefix string) {
+	r.t.Helper()
+	certificates := "certificates: " + certificates(r.t, r.host)
+	if s.plain {
+		certificates = ""
+	}
+	text := fmt.Sprintf(`boss: %s
+%s
+state: %s
+run: %s
+programs: %s
+control: {prefix: %s, number: 1}
+limits: {processes: 512, memory_mib: 512, cpu_share: 100, terminals: 16, user_ns: 4, disk_mib: 64}
+%s
+`, netip.AddrPortFrom(r.host, tmcdPort), certificates, r.state(), r.path("run"), filepath.Join(runDir(), "bin"), prefix, s.site)
+	r.write("site.yaml", text)
+}
+
+func (r *rig) write(name, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(r.path(name), []byte(text), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *rig) writeTestbed(more string) {
+	r.t.Helper()
+	three := strings.TrimSuffix(r.host.String(), ".0")
+	text := strings.NewReplacer("@HOST@", r.host.String(), "@NET@", three, "@V1@", r.vnodes[0], "@V2@", r.vnodes[1],
+		"@FREE@", r.free, "@FOREIGN@", r.foreign).Replace(testbed + more)
+	r.write("testbed.yaml", text)
+}
+
+const testbed = `
+site: {domain: emulab.test, boss: boss.emulab.test, boss_ip: @HOST@, ops: ops.emulab.test, ops_ip: @HOST@, fs: fs.emulab.test,
+  event_server: event-server.emulab.test, gateway: @HOST@}
+projects: {jails: {name: Jails, head: alice, gid: 6001}}
+users:
+  alice: {name: Alice Able, uid: 10001, groups: {jails: project_root}}
+experiments:
+  jails/demo:
+    creator: alice
+    sync_server: node-a
+    keyhash: 5f4dcc3b5aa765d61d8327deb882cf99
+    eventkey: 9e107d9d372bb6826bd81d3542a419d6
+    mounts: none
+    lans:
+      lan0: {mask: 255.255.255.0, members: {node-a: 10.1.1.2, node-b: 10.1.1.3}}
+hosts:
+  pc1: {ip: @HOST@, experiment: jails/demo, name: vhost-0, role: virthost}
+  pc2: {ip: 10.255.0.2, role: virthost}
+vnodes:
+  @V1@: {host: pc1, experiment: jails/demo, name: node-a, sshdport: 30001, jail: {ip: @NET@.1}}
+  @V2@: {host: pc1, experiment: jails/demo, name: node-b, sshdport: 30002, jail: {ip: @NET@.2}}
+  @FREE@: {host: pc1, sshdport: 30003, jail: {ip: @NET@.3}}
+  @FOREIGN@: {host: pc2, sshdport: 30004, jail: {ip: 172.16.2.1}}
+`
+
+// certificates makes the run's certificates, once.
+func certificates(t *testing.T, host netip.Addr) string {
+	t.Helper()
+	dir := filepath.Join(runDir(), "certs-"+host.String())
+	if _, err := os.Stat(dir); err == nil {
+		return dir
+	}
+	out, err := exec.Command(program("tmcd-mock"), "pki", dir, "--server-name", "boss.emulab.test", "--server-ip", host.String()).CombinedOutput()
+	if err != nil {
+		t.Fatalf("tmcd-mock pki: %v: %s", err, out)
+	}
+	return dir
+}
+
+// seedTemplates gives the host the template that an earlier rig has made: to
+// look through /usr takes a second.
+func (r *rig) seedTemplates() {
+	r.t.Helper()
+	from, to := filepath.Join(runDir(), "templates"), filepath.Join(r.state(), ".templates")
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return
+	}
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.Link(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// keepTemplates is for the rigs to come.
+func (r *rig) keepTemplates() {
+	to := filepath.Join(runDir(), "templates")
+	_ = os.Mkdir(to, 0o700)
+	made, _ := filepath.Glob(filepath.Join(r.state(), ".templates", "*"))
+	for _, path := range made {
+		_ = os.Link(path, filepath.Join(to, filepath.Base(path)))
+	}
+}
+
+// child is a program in the background.
+type child struct {
+	*exec.Cmd
+	log   string
+	ended chan struct{}
+}
+
+func (c *child) kill() {
+	c.signal(syscall.SIGKILL)
+	<-c.ended
+}
+
+func (c *child) signal(s syscall.Signal) { _ = c.Process.Signal(s) }
+
+// start runs a program in the background, its output in a log.
+func (r *rig) start(name string, args ...string) *child {
+	r.t.Helper()
+	log, err := os.OpenFile(r.path(name+".log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer log.Close()
+	c := &child{exec.Command(program(name), args...), log.Name(), make(chan struct{})}
+	c.Stdout, c.Stderr = log, log
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := c.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	go func() {
+		_ = c.Wait()
+		close(c.ended)
+	}()
+	return c
+}
+
+func (r *rig) startServe() {
+	r.t.Helper()
+	r.serve = r.start("jailsetup", "--site", r.path("site.yaml"), "serve")
+	r.await("the supervisor", func() error { return r.jailsetup("info").err() })
+}
+
+func (r *rig) startMock() {
+	r.t.Helper()
+	r.mock = r.start("tmcd-mock", "serve", "--testbed", r.path("testbed.yaml"), "--manage", r.path("mock"),
+		"--listen", netip.AddrPortFrom(r.host, tmcdPort).String(), "--pki", certificates(r.t, r.host))
+	r.await("tmcd-mock", func() error { return r.run("tmcd-mock", "show", "--manage", r.path("mock")).err() })
+}
+
+func (r *rig) await(what string, f func() error) {
+	r.t.Helper()
+	if err := until(waitTimeout, f); err != nil {
+		r.t.Fatalf("wait for %s: %v\n%s", what, err, r.logs())
+	}
+}
+
+// takeDown removes what the rig has made and looks for what is left.
+func (r *rig) takeDown() {
+	r.t.Helper()
+	r.keepTemplates()
+	if out := r.jailsetup("stop", "--clean"); out.code != 0 {
+		r.t.Errorf("stop --clean: %v", out.err())
+	}
+	for _, c := range []*child{r.serve, r.mock} {
+		if c != nil {
+			c.signal(syscall.SIGTERM)
+			<-c.ended
+		}
+	}
+	if err := r.asBefore(); err != nil {
+		r.t.Errorf("left behind:\n%v", err)
+	}
+	if r.t.Failed() {
+		r.t.Log(r.logs())
+	}
+	if err := os.RemoveAll(r.dir); err != nil {
+		r.t.Error(err)
+	}
+}
+
+// asBefore waits until the host is as it was before the rig. The kernel ends
+// network namespaces in its own time.
+func (r *rig) asBefore() error { return r.isAs(r.before) }
+
+func (r *rig) isAs(before listing) error {
+	return until(5*time.Second, func() error {
+		now, err := list()
+		if err != nil {
+			return err
+		}
+		return before.diff(now)
+	})
+}
+
+func (r *rig) logs() string {
+	var b strings.Builder
+	for _, name := range []string{"jailsetup.log", "state/serve.log", "tmcd-mock.log"} {
+		data, err := os.ReadFile(r.path(name))
+		if err == nil {
+			fmt.Fprintf(&b, "--- %s\n%s\n", name, data[max(0, len(data)-6000):])
+		}
+	}
+	return b.String()
+}
+
+// result is what a program said.
+type result struct {
+	args           []string
+	stdout, stderr string
+	code           int
+	took           time.Duration
+}
+
+// err is nil if the program ended well.
+func (o result) err() error {
+	if o.code == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: exit code %d: %s", strings.Join(o.args, " "), o.code, strings.TrimSpace(o.stderr))
+}
+
+func (r *rig) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program(name), args...)
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// run runs one of our programs to its end.
+func (r *rig) run(name string, args ...string) result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), verbTimeout)
+	defer cancel()
+	return r.finish(r.command(ctx, name, args...))
+}
+
+func (r *rig) finish(cmd *exec.Cmd) result {
+	r.t.Helper()
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	began := time.Now()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		r.t.Fatalf("%v: %v", cmd.Args, err)
+	}
+	return result{cmd.Args, stdout.String(), stderr.String(), cmd.ProcessState.ExitCode(), time.Since(began)}
+}
+
+// jailsetup runs one verb.
+func (r *rig) jailsetup(args ...string) result {
+	r.t.Helper()
+	return r.run("jailsetup", append([]string{"--site", r.path("site.yaml")}, args...)...)
+}
+
+// must runs a verb that has to succeed and returns its output.
+func (r *rig) must(args ...string) string {
+	r.t.Helper()
+	out := r.jailsetup(args...)
+	if out.code != 0 {
+		r.t.Fatalf("%v\n%s", out.err(), r.logs())
+	}
+	return out.stdout
+}
+
+// enter runs a command in a jail that has to succeed.
+func (r *rig) enter(vnode string, argv ...string) string {
+	r.t.Helper()
+	return r.must(append([]string{"enter", "-T", vnode}, argv...)...)
+}
+
+// putInside copies a program of ours into a jail, through enter.
+func (r *rig) putInside(vnode, name string) string {
+	r.t.Helper()
+	f, err := os.Open(program(name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer f.Close()
+	to := "/root/" + name
+	ctx, cancel := context.WithTimeout(context.Background(), verbTimeout)
+	defer cancel()
+	cmd := r.command(ctx, "jailsetup", "--site", r.path("site.yaml"), "enter", "-T", vnode, "sh", "-c", "cat >"+to+" && chmod 755 "+to)
+	cmd.Stdin = f
+	if out := r.finish(cmd); out.code != 0 {
+		r.t.Fatal(out.err())
+	}
+	return to
+}
+
+// info is what list says of a vnode.
+func (r *rig) info(vnode string) (supervise.JailInfo, bool) {
+	r.t.Helper()
+	var l struct{ Jails []supervise.JailInfo }
+	if err := json.Unmarshal([]byte(r.must("list", "--json")), &l); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, j := range l.Jails {
+		if j.VNode == vnode {
+			return j, true
+		}
+	}
+	return supervise.JailInfo{}, false
+}
+
+// phase waits until list says that the vnode is in the phase.
+func (r *rig) phase(vnode string, p jail.Phase) supervise.JailInfo {
+	r.t.Helper()
+	var j supervise.JailInfo
+	r.await(vnode+" to be "+string(p), func() error {
+		var ok bool
+		if j, ok = r.info(vnode); !ok || j.Phase != p {
+			return fmt.Errorf("it is %q", j.Phase)
+		}
+		return nil
+	})
+	return j
+}
+
+// node is what tmcd-mock shows of a node.
+type node struct {
+	ID      string            `json:"id"`
+	State   string            `json:"state"`
+	Reports map[string]string `json:"reports"`
+}
+
+func (r *rig) node(vnode string) node {
+	r.t.Helper()
+	var shown struct{ Nodes []node }
+	out := r.run("tmcd-mock", "show", "--json", "--manage", r.path("mock"))
+	if err := errors.Join(out.err(), json.Unmarshal([]byte(out.stdout), &shown)); err != nil {
+		r.t.Fatal(err)
+	}
+	for _, n := range shown.Nodes {
+		if n.ID == vnode {
+			return n
+		}
+	}
+	r.t.Fatalf("tmcd-mock doesn't know %s", vnode)
+	return node{}
+}
+
+// reports waits until tmcd has heard the state.
+func (r *rig) reports(vnode, state string) {
+	r.t.Helper()
+	r.await(vnode+" to report "+state, func() error {
+		if got := r.node(vnode).State; got != state {
+			return fmt.Errorf("state is %q", got)
+		}
+		return nil
+	})
+}
+
+// boot boots a vnode and waits for ISUP.
+func (r *rig) boot(vnode string) {
+	r.t.Helper()
+	r.must("boot", vnode)
+	r.reports(vnode, "ISUP")
+}
