@@ -132,6 +132,9 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Eve
 		return nil, err
 	}
 	defer p.launch.abort()
+	for _, refusal := range refusals(w.Jail) {
+		h.Log.Info(refusal, "vnode", r.VNode)
+	}
 	for _, note := range p.Notes {
 		h.Log.Warn(note, "vnode", r.VNode)
 		trace(plan.Event{Step: "note: " + note, Start: time.Now()})

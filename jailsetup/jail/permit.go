@@ -2,10 +2,13 @@ package jail
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/injail/stage0"
+	"emujail/jailsetup/permit"
+	"emujail/jailsetup/plan"
 	"emujail/protocol"
 )
 
@@ -31,6 +34,42 @@ func bounding(j protocol.JailConfig) []int {
 		drop = append(drop, unix.CAP_NET_RAW)
 	}
 	return drop
+}
+
+// permitSteps are the steps of those bits that BPF programs enforce.
+func permitSteps(j protocol.JailConfig, cgroupDir string, links int) []plan.Step {
+	var steps []plan.Step
+	bind := permit.Bind{CgroupDir: cgroupDir}
+	if !j.InAddrAny {
+		bind.Primary = j.JailIP
+	}
+	if bind.Needed() {
+		steps = append(steps, bind)
+	}
+	if j.BPFRO {
+		capture := permit.Capture{}
+		for n := range links + 1 {
+			capture.Links = append(capture.Links, "eth"+strconv.Itoa(n))
+		}
+		steps = append(steps, capture)
+	}
+	return steps
+}
+
+// refusals are the bits that a jail doesn't get although boss sets them, in
+// words for the log.
+func refusals(j protocol.JailConfig) []string {
+	var list []string
+	if j.DevMem {
+		list = append(list, "DEVMEM=1 is refused: no jail sees the host's memory")
+	}
+	if j.IPDivert {
+		list = append(list, "IPDIVERT=1 is refused: this kernel has no nftables queue")
+	}
+	if j.IPFW && !j.Routing {
+		list = append(list, "IPFW=1 beside ROUTING=0: CAP_NET_ADMIN can't be split, the stricter wins")
+	}
+	return list
 }
 
 // innerPath is where programs are looked for inside.

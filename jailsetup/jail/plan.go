@@ -77,6 +77,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		Spawn{Program: filepath.Join(h.Site.Programs, "jailspawn"), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
 	}
 	p.Boot = append(p.Boot, h.networkSteps(r, w, links)...)
+	p.Boot = append(p.Boot, permitSteps(w.Jail, cgroup.Dir(), len(links))...)
 	p.Boot = append(p.Boot, Go{CgroupDir: cgroup.Dir(), Stage0: stage0, launch: p.launch})
 	return p, nil
 }
