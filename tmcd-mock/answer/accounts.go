@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -126,7 +125,7 @@ func (c *call) users(project string, admins bool) []protocol.User {
 		list = append(list, c.user(a, admins))
 	}
 	list = append(list, c.nonlocalUsers(project)...)
-	slices.SortFunc(list, func(a, b protocol.User) int { return cmp.Compare(a.Login, b.Login) })
+	slices.SortFunc(list, func(a, b protocol.User) int { return collate(a.Login, b.Login) })
 	return append(list, c.wideAreaUsers(admins)...)
 }
 
@@ -172,7 +171,7 @@ func (c *call) user(a *account, admins bool) protocol.User {
 	return out
 }
 
-func (c *call) home(uid string) string { return "/users/" + uid }
+func (c *call) home(uid string) string { return c.site.LocalDirs.Users + "/" + uid }
 
 // root: who is trusted enough on this kind of node.
 func (c *call) root(a *account) bool {

@@ -25,7 +25,7 @@ func (c *call) hostnames() {
 		}
 	}
 	slices.SortStableFunc(rows, func(a, b testbed.Row) int {
-		return cmp.Or(cmp.Compare(b.Text("vnode"), a.Text("vnode")), cmp.Compare(b.Text("vname"), a.Text("vname")))
+		return cmp.Or(collate(b.Text("vnode"), a.Text("vnode")), collate(b.Text("vname"), a.Text("vname")))
 	})
 	bare := c.bareNames(rows)
 	var list protocol.HostNames
@@ -76,3 +76,6 @@ func rank(mine []string, r testbed.Row) int {
 	}
 	return len(mine)
 }
+
+// collate compares as the database sorts: without case, as if all were upper.
+func collate(a, b string) int { return cmp.Compare(strings.ToUpper(a), strings.ToUpper(b)) }

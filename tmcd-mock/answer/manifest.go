@@ -41,7 +41,7 @@ func (c *call) manifest() {
 			Enabled: r.Bool("enable"), HooksEnabled: r.Bool("enable_hooks"), Fatal: r.Bool("fatal"), BlobID: blob})
 	}
 	slices.SortFunc(m.Services, func(a, b protocol.Service) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Env, b.Env), cmp.Compare(a.Whence, b.Whence))
+		return cmp.Or(collate(a.Name, b.Name), cmp.Compare(a.Env, b.Env), cmp.Compare(a.Whence, b.Whence))
 	})
 	for r := range c.adminRows("client_service_hooks") {
 		m.Hooks = append(m.Hooks, c.hook(r, r.Text("hook_blob_id")))

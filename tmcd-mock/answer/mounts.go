@@ -67,6 +67,6 @@ func (c *call) members() []string {
 			list = append(list, u.Text("uid"))
 		}
 	}
-	slices.Sort(list)
+	slices.SortFunc(list, collate)
 	return list
 }

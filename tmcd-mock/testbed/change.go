@@ -38,7 +38,12 @@ func (db *DB) apply(c Change) {
 		}
 		maps.Copy(row, c.Set)
 		db.insert(c.Table, row)
-		db.tables[c.Table].reindex(c.Table)
+		t := db.tables[c.Table]
+		if t.index == nil {
+			t.reindex(c.Table)
+		} else {
+			t.addToIndex(len(t.rows) - 1)
+		}
 	}
 }
 

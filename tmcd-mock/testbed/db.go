@@ -171,13 +171,19 @@ func (t *table) reindex(name string) {
 	columns := indexes(name)
 	t.index = make(map[string]map[string][]int, len(columns))
 	for _, col := range columns {
-		ix := make(map[string][]int, len(t.rows))
-		for i, r := range t.rows {
-			if v := r[col]; v != nil {
-				k := foldText(text(v))
-				ix[k] = append(ix[k], i)
-			}
+		t.index[col] = make(map[string][]int, len(t.rows))
+	}
+	for i := range t.rows {
+		t.addToIndex(i)
+	}
+}
+
+// addToIndex makes a row findable; those before it are already.
+func (t *table) addToIndex(i int) {
+	for col, ix := range t.index {
+		if v := t.rows[i][col]; v != nil {
+			k := foldText(text(v))
+			ix[k] = append(ix[k], i)
 		}
-		t.index[col] = ix
 	}
 }
