@@ -95,7 +95,7 @@ func (n *Node) act(ctx context.Context, a Action, names []string, sum *Summary) 
 	if err := n.run(ctx, Shutdown, all, sum); err != nil {
 		return err
 	}
-	n.Conf.NickName = "" // may have changed since the host asked
+	n.Conf.NickName, n.again = "", true // the name may have changed since the host asked
 	return n.run(ctx, Boot, all, sum)
 }
 

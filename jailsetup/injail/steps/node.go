@@ -37,6 +37,8 @@ type Node struct {
 	Out    io.Writer     // progress, a line at a time
 	Injail []string      // the command that starts an agent: path of injail, then arguments
 	Pause  time.Duration // before a question is asked again; doubles. 0: half a second
+
+	again bool // configured anew, not booting
 }
 
 // Open finds out about the jail below root: who it is from jail.conf, else
@@ -189,6 +191,7 @@ type Conf struct {
 	VNodeID, HostName, Domain string
 	PID, EID, NickName        string // project, experiment, the node's name in it
 	JailIP                    string
+	CtrlIf                    string // the interface of the control network
 	WebServer                 string // host[:port] or URL; for software
 }
 
@@ -204,7 +207,7 @@ func readConf(path string) (Conf, error) {
 	}
 	var c Conf
 	fields := map[string]*string{"VNODEID": &c.VNodeID, "HOSTNAME": &c.HostName, "DOMAIN": &c.Domain, "PID": &c.PID,
-		"EID": &c.EID, "NICKNAME": &c.NickName, "JAILIP": &c.JailIP, "WEBSERVER": &c.WebServer}
+		"EID": &c.EID, "NICKNAME": &c.NickName, "JAILIP": &c.JailIP, "WEBSERVER": &c.WebServer, "CTRLIF": &c.CtrlIf}
 	for line := range strings.Lines(string(text)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if to := fields[key]; ok && to != nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"emujail/jailsetup/injail/steps/fetch"
+	"emujail/protocol"
 )
 
 // largeFile is the size from which even a mounted file is fetched over the web
@@ -92,16 +93,11 @@ func (r *Run) obtain(ctx context.Context, s source, last installRecord) (*pkg, e
 // download asks the testbed's web server, which says 304 if stamp and md5 are
 // those of its file.
 func (r *Run) download(ctx context.Context, s source, last installRecord) (*pkg, error) {
-	key, err := os.ReadFile(r.path(bootDir + "/keyhash"))
-	if err != nil {
-		return nil, fmt.Errorf("the web server wants our key: %w", err)
-	}
-	secret := strings.TrimSpace(string(key))
-	u, err := r.webURL(s, secret, last)
+	secret, err := r.keyHash()
 	if err != nil {
 		return nil, err
 	}
-	roots, err := r.webRoots()
+	u, err := r.webURL(s, secret, last)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +106,7 @@ func (r *Run) download(ctx context.Context, s source, last installRecord) (*pkg,
 		return nil, err
 	}
 	p := &pkg{file: f, own: true, stamp: time.Now().Unix()}
-	res, err := fetch.Get(ctx, fetch.Request{URL: u, Into: f, Secret: secret, Roots: roots,
-		Progress: func(line string) { r.say("%s: %s", s.path, line) }})
+	res, err := r.get(ctx, u, f, secret, s.path)
 	if err != nil {
 		p.close()
 		return nil, err
@@ -131,16 +126,50 @@ func (r *Run) download(ctx context.Context, s source, last installRecord) (*pkg,
 	return p, nil
 }
 
-// webURL is the request of jail.md §3.6. The host's jail.conf names the server
-// (a bare host means http there, since the host vouches for it); else it is
-// the one in the record, over https.
+// get fetches a URL into a file.
+func (r *Run) get(ctx context.Context, u string, into *os.File, secret, what string) (fetch.Result, error) {
+	roots, err := r.webRoots()
+	if err != nil {
+		return fetch.Result{}, err
+	}
+	return fetch.Get(ctx, fetch.Request{URL: u, Into: into, Secret: secret, Roots: roots,
+		Progress: func(line string) { r.say("%s: %s", what, line) }})
+}
+
+// keyHash is what the web server knows us by. It's read from the cache: the
+// file that has it is written by a step, and hooks come before that.
+func (r *Run) keyHash() (string, error) {
+	reply, err := r.cached("keyhash")
+	if err != nil {
+		return "", err
+	}
+	hash, err := protocol.ParseKeyHash(reply)
+	if err == nil && hash == "" {
+		err = errors.New("the web server wants our key, and tmcd gives none")
+	}
+	return string(hash), err
+}
+
+// webURL is the request of jail.md §3.6.
 func (r *Run) webURL(s source, key string, last installRecord) (string, error) {
+	q := url.Values{"nodeid": {r.VNode}, "file": {s.path}, "key": {key}}
+	if last.md5 != "" {
+		q.Set("stamp", strconv.FormatInt(last.stamp, 10))
+		q.Set("md5", last.md5)
+	}
+	return r.webAt(s.server, "/spewrpmtar", q)
+}
+
+// webAt makes a URL of the testbed's web server. The host's jail.conf names it
+// (a bare host means http there, since the host vouches for it); else it is
+// the server in the record, over https.
+func (r *Run) webAt(server, path string, q url.Values) (string, error) {
 	base := r.Conf.WebServer
 	switch {
-	case base == "" && s.server == "":
+	case base == "" && server == "":
 		return "", errors.New("not mounted here, and no web server known")
 	case base == "":
-		base = "https://" + s.server
+		base = "https://" + server
 	case !strings.Contains(base, "://"):
 		base = "http://" + base
 	}
@@ -148,12 +177,7 @@ func (r *Run) webURL(s source, key string, last installRecord) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("web server: %w", err)
 	}
-	u.Path = strings.TrimSuffix(u.Path, "/") + "/spewrpmtar"
-	q := url.Values{"nodeid": {r.VNode}, "file": {s.path}, "key": {key}}
-	if last.md5 != "" {
-		q.Set("stamp", strconv.FormatInt(last.stamp, 10))
-		q.Set("md5", last.md5)
-	}
+	u.Path = strings.TrimSuffix(u.Path, "/") + path
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }
@@ -175,77 +199,4 @@ func (r *Run) webRoots() (*x509.CertPool, error) {
 		return nil, fmt.Errorf("%s/web.pem: no certificate in it", hostDir)
 	}
 	return pool, nil
-}
-
-// installKey tells installations apart: the same file may go to two places.
-type installKey struct{ file, dir string }
-
-type installRecord struct {
-	stamp int64
-	md5   string // empty: not installed
-}
-
-// installed is the state file: lines "file mtime md5 dir", for rpms without
-// dir; the older form of tarballs without dir is read too.
-type installed struct {
-	order []installKey
-	m     map[installKey]installRecord
-}
-
-func loadInstalled(path string) (*installed, error) {
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	in := &installed{m: map[installKey]installRecord{}}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Fields(line)
-		if len(f) != 3 && len(f) != 4 {
-			continue // half a line: installed again, which does no harm
-		}
-		stamp, err := strconv.ParseInt(f[1], 10, 64)
-		if err != nil {
-			continue
-		}
-		key := installKey{file: f[0]}
-		if len(f) == 4 {
-			key.dir = f[3]
-		}
-		in.set(key, installRecord{stamp, f[2]})
-	}
-	return in, nil
-}
-
-// get finds the record of a key, or the older one without directory.
-func (in *installed) get(k installKey) installRecord {
-	if rec, ok := in.m[k]; ok {
-		return rec
-	}
-	return in.m[installKey{file: k.file}]
-}
-
-func (in *installed) set(k installKey, rec installRecord) {
-	if _, ok := in.m[k]; !ok {
-		in.order = append(in.order, k)
-	}
-	in.m[k] = rec
-}
-
-func (in *installed) text() []byte {
-	var b []byte
-	for _, k := range in.order {
-		b = fmt.Appendf(b, "%s %d %s", k.file, in.m[k].stamp, in.m[k].md5)
-		if k.dir != "" {
-			b = fmt.Appendf(b, " %s", k.dir)
-		}
-		b = append(b, '\n')
-	}
-	return b
-}
-
-// recordInstalled says on disk that a package is installed.
-func (r *Run) recordInstalled(path string, in *installed, k installKey, p *pkg) error {
-	in.set(k, installRecord{p.stamp, p.md5})
-	_, err := r.put(path, in.text(), 0o644, true)
-	return err
 }

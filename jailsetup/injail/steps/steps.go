@@ -35,6 +35,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"emujail/protocol"
 )
 
 // Action is what all steps are asked to do.
@@ -52,8 +54,9 @@ const (
 
 // Step is one part of the configuration.
 type Step struct {
-	Name  string
-	Fatal bool // the node isn't up without it
+	Name    string
+	Service string // what Emulab's manifest calls it
+	Fatal   bool   // the node isn't up without it
 	// What to do for an action; nil: nothing. boot must be idempotent.
 	boot, shutdown, reset func(context.Context, *Run) error
 }
@@ -117,9 +120,20 @@ func (n *Node) run(ctx context.Context, a Action, steps []Step, sum *Summary) er
 		slices.Reverse(steps)
 	}
 	var fatal error
+	var rules *protocol.Manifest
 	for _, s := range steps {
 		f := map[Action]func(context.Context, *Run) error{
 			Boot: s.boot, Refresh: s.boot, Shutdown: s.shutdown, Reset: s.reset}[a]
+		if s.Service != "" && rules == nil { // the configuration is there by now
+			m, err := n.loadManifest()
+			if err != nil {
+				return err
+			}
+			rules = &m
+		}
+		if f != nil && s.Service != "" {
+			s, f = governed(s, *rules, a, f)
+		}
 		if f == nil {
 			continue
 		}

@@ -15,11 +15,18 @@ func setup() []Step {
 // firewall, tpm, localize, link agent, tip tunnels, mote log.
 func table() []Step {
 	return []Step{
-		{Name: "creator", Fatal: true, boot: creator, reset: removeCreator},
-		{Name: "keys", boot: keys, reset: removeKeys},
-		{Name: "accounts", boot: accounts, reset: resetAccounts},
-		{Name: "hostnames", boot: hostNames, reset: resetHostNames},
-		{Name: "agents", Fatal: true, boot: startAgents, shutdown: stopAgents},
-		{Name: "tarballs", boot: tarballs, reset: forgetTarballs},
+		{Name: "creator", Service: "rc.misc", Fatal: true, boot: creator, reset: removeCreator},
+		{Name: "keys", Service: "rc.keys", boot: keys, reset: removeKeys},
+		{Name: "blobs", Service: "rc.blobs", boot: blobs, reset: forgetBlobs},
+		{Name: "topomap", Service: "rc.topomap", boot: topoMap, reset: removeMaps},
+		{Name: "accounts", Service: "rc.accounts", boot: accounts, reset: resetAccounts},
+		{Name: "route", Service: "rc.route", boot: route, shutdown: stopRoute},
+		{Name: "hostnames", Service: "rc.hostnames", boot: hostNames, reset: resetHostNames},
+		{Name: "trace", Service: "rc.trace", boot: trace, shutdown: stopTrace},
+		{Name: "syncserver", Service: "rc.syncserver", boot: syncServer, shutdown: stopSyncServer, reset: removeSyncServer},
+		// Watchdog, traffic generators and programs in one.
+		{Name: "agents", Service: "rc.trafgen", Fatal: true, boot: startAgents, shutdown: stopAgents},
+		{Name: "tarballs", Service: "rc.tarfiles", boot: tarballs, reset: forgetTarballs},
+		{Name: "rpms", Service: "rc.rpms", boot: rpms, reset: forgetRPMs},
 	}
 }
