@@ -35,17 +35,20 @@ The verbs are clients of one supervisor, "jailsetup serve"; boot starts it when
 it isn't there.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 the host lacks something that jails
-need, 4 the vnode is not allocated to an experiment.`,
+need, 4 the vnode is not allocated to an experiment.
+
+Environment: BOSSNAME names the tmcd to ask where the site file doesn't; TERM is
+handed to the command that enter runs.`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
-	root.PersistentFlags().StringVar(&s.sitePath, "site", "", "site file (default "+jail.DefaultSiteFile+", if it is there)")
+	root.PersistentFlags().StringVar(&s.sitePath, "site", "", "site `FILE` (default "+jail.DefaultSiteFile+", if it is there)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newHostPortsCommand(&s),
-		newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
+		newBootVNodesCommand(&s), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
 	)
 	return root
 }

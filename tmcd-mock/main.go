@@ -86,15 +86,19 @@ func newRootCommand() *cobra.Command {
 		Use:   "tmcd-mock",
 		Short: "Answer nodes as Emulab's tmcd does, from a testbed in a file",
 		Long: `tmcd-mock answers nodes as Emulab's tmcd does (protocol version 40), from a testbed in a YAML file,
-keeps what they report, and makes trouble on demand.`,
+keeps what they report, and makes trouble on demand.
+
+Exit codes: 0 all is well, 1 it failed, 2 usage. Environment: XDG_RUNTIME_DIR is where the management socket of
+a server without root lies.`,
 		Example: `  tmcd-mock pki certs
   tmcd-mock serve --testbed demo.yaml --pki certs
   tmcd-mock show
   tmcd-mock log -f
   tmcd-mock fault add delay command=accounts delay=2s next=3
   tmcd-mock expect "pcvm1-1 ISUP within 60s" "no unknown command"`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("no command %q; `tmcd-mock -h` lists them", args[0])

@@ -1,0 +1,21 @@
+//go:build linux
+
+package main
+
+import (
+	"flag"
+	"testing"
+
+	"emujail/dist/manual"
+)
+
+var update = flag.Bool("update", false, "write manual pages and completions anew")
+
+// Manual pages and completions are what the commands' help makes.
+func TestManual(t *testing.T) {
+	files, err := manual.Of(newRootCommand(), manual.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual.Check(t, "..", "jailsetup", files, *update)
+}
