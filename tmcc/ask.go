@@ -61,7 +61,9 @@ func (q *question) fromTmcd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	q.log.Debug("asking", "of", q.route, "request", fmt.Sprintf("%q", head(req)))
+	if q.line.Debug {
+		q.log.Debug("asking", "of", q.route, "request", fmt.Sprintf("%q", head(req)))
+	}
 	if q.line.JSON {
 		reply, err := c.Do(ctx, req)
 		if err != nil {

@@ -18,34 +18,41 @@ func conflicts() []string {
 // mistake of the user's: say it with Usage and exit with 1.
 func Parse(args []string) (*Line, error) {
 	l := &Line{Version: protocol.Version}
-	if err := l.scan(args); err != nil {
+	p := parser{Line: l, table: table()}
+	if err := p.scan(args); err != nil {
 		return l, err
 	}
 	return l, l.check()
 }
 
+// A parser is a Line being read.
+type parser struct {
+	*Line
+	table []group
+}
+
 // scan takes the options out of args, wherever they stand before `--`.
-func (l *Line) scan(args []string) error {
+func (p parser) scan(args []string) error {
 	for len(args) > 0 {
 		arg := args[0]
 		args = args[1:]
 		switch {
 		case arg == "--":
-			l.Words = append(l.Words, args...)
+			p.Words = append(p.Words, args...)
 			return nil
 		case len(arg) < 2 || arg[0] != '-':
-			l.Words = append(l.Words, arg)
+			p.Words = append(p.Words, arg)
 			continue
 		}
-		own, isOwn := findWord(arg)
-		if isOwn && len(l.Words) > 0 {
+		own, isOwn := p.findWord(arg)
+		if isOwn && len(p.Words) > 0 {
 			return fmt.Errorf("%s stands behind the command: options of this kind go before it", arg)
 		}
 		var err error
 		if isOwn {
-			args, err = l.word(own, args)
+			args, err = p.word(own, args)
 		} else {
-			args, err = l.cluster(arg, args)
+			args, err = p.cluster(arg, args)
 		}
 		if err != nil {
 			return err
@@ -56,12 +63,12 @@ func (l *Line) scan(args []string) error {
 
 // word takes one of our own options. Its value, which may be missing, is the
 // next argument unless that begins with a dash.
-func (l *Line) word(o option, args []string) ([]string, error) {
+func (p parser) word(o option, args []string) ([]string, error) {
 	value := ""
 	if o.arg != "" && len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		value, args = args[0], args[1:]
 	}
-	if err := o.set(l, value); err != nil {
+	if err := o.set(p.Line, value); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.name(), err)
 	}
 	return args, nil
@@ -69,11 +76,11 @@ func (l *Line) word(o option, args []string) ([]string, error) {
 
 // cluster takes arg, letters behind one dash, the last of which may have its
 // value attached or in the next argument.
-func (l *Line) cluster(arg string, args []string) ([]string, error) {
+func (p parser) cluster(arg string, args []string) ([]string, error) {
 	for rest := arg[1:]; rest != ""; {
-		o, ok := findLetter(rest[0])
+		o, ok := p.findLetter(rest[0])
 		if !ok {
-			return nil, l.unknown(arg, rest[0])
+			return nil, p.unknown(arg, rest[0])
 		}
 		rest = rest[1:]
 		value := ""
@@ -87,10 +94,10 @@ func (l *Line) cluster(arg string, args []string) ([]string, error) {
 				return nil, fmt.Errorf("%s wants a value: %s", o.name(), o.arg)
 			}
 		}
-		if err := o.set(l, value); err != nil {
+		if err := o.set(p.Line, value); err != nil {
 			return nil, fmt.Errorf("%s: %w", o.name(), err)
 		}
-		l.given[o.letter] = true
+		p.given[o.letter] = true
 	}
 	return args, nil
 }
@@ -104,8 +111,8 @@ func (l *Line) unknown(arg string, letter byte) error {
 	return err
 }
 
-func findLetter(letter byte) (option, bool) {
-	for _, g := range table() {
+func (p parser) findLetter(letter byte) (option, bool) {
+	for _, g := range p.table {
 		for _, o := range g.options {
 			if o.letter == letter && o.word == "" {
 				return o, true
@@ -116,9 +123,9 @@ func findLetter(letter byte) (option, bool) {
 }
 
 // findWord finds our own option that arg is, with one dash or two.
-func findWord(arg string) (option, bool) {
+func (p parser) findWord(arg string) (option, bool) {
 	name := strings.TrimPrefix(arg[1:], "-")
-	for _, g := range table() {
+	for _, g := range p.table {
 		for _, o := range g.options {
 			if o.word != "" && o.word == name {
 				return o, true
