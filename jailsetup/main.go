@@ -8,13 +8,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"emujail/jailsetup/check"
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/supervise"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	switch name := filepath.Base(os.Args[0]); name {
+	case oldVNodeSetup, oldBootVNodes:
+		os.Exit(runOld(name, os.Args[1:]))
+	}
+	os.Exit(run(os.Args[1:]))
+}
 
 // run executes one command line and returns its exit code.
 func run(args []string) int {

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/supervise"
+)
+
+func newBootVNodesCommand(s *settings) *cobra.Command {
+	var opts hostWide
+	cmd := &cobra.Command{
+		Use:   "bootvnodes",
+		Short: "boot, or otherwise change, all vnodes of this host",
+		Long: `bootvnodes asks tmcd for this host's vnodes and boots each, in the order of their
+numbers. A vnode that fails doesn't stop the others; a list that can't be had
+changes nothing.
+
+With --halt, --kill or --reboot it does that to the vnodes that are on this
+host, without asking. With --reconfig the host's vnodes are held against tmcd's
+list: those that tmcd has no more are killed, those on both are rebooted, new
+ones are booted.`,
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return opts.run(cmd.Context(), s, cmd.OutOrStdout())
+		},
+	}
+	f := cmd.Flags()
+	f.BoolVar(&opts.halt, "halt", false, "halt every jail of this host")
+	f.BoolVar(&opts.kill, "kill", false, "kill every jail of this host")
+	f.BoolVar(&opts.reboot, "reboot", false, "reboot every jail of this host")
+	f.BoolVar(&opts.reconfig, "reconfig", false, "compare with tmcd's list: kill, reboot, boot")
+	cmd.MarkFlagsMutuallyExclusive("halt", "kill", "reboot", "reconfig")
+	return cmd
+}
+
+// hostWide is one run of bootvnodes.
+type hostWide struct{ halt, kill, reboot, reconfig bool }
+
+// task is one verb for one vnode.
+type task struct {
+	verb  supervise.Verb
+	vnode string
+}
+
+func (o hostWide) run(ctx context.Context, s *settings, w io.Writer) error {
+	site, err := s.site()
+	if err != nil {
+		return err
+	}
+	here, err := site.List()
+	if err != nil {
+		return err
+	}
+	var wanted []string
+	if !o.halt && !o.kill && !o.reboot {
+		if wanted, err = askVNodes(ctx, site); err != nil {
+			return fmt.Errorf("cannot list this host's vnodes: %w (nothing was changed)", err)
+		}
+	}
+	return doAll(ctx, s, site, o.tasks(here, wanted), w)
+}
+
+// tasks decides what is done to whom, in the order of the vnodes' numbers.
+func (o hostWide) tasks(here, wanted []string) []task {
+	all := func(verb supervise.Verb, names []string) (list []task) {
+		for _, n := range names {
+			list = append(list, task{verb, n})
+		}
+		return list
+	}
+	switch {
+	case o.halt:
+		return all(supervise.VerbHalt, here)
+	case o.kill:
+		return all(supervise.VerbKill, here)
+	case o.reboot:
+		return all(supervise.VerbReboot, here)
+	case !o.reconfig:
+		return all(supervise.VerbBoot, wanted)
+	}
+	var list []task
+	for _, n := range here {
+		if slices.Contains(wanted, n) {
+			list = append(list, task{supervise.VerbReboot, n})
+		} else {
+			list = append(list, task{supervise.VerbKill, n})
+		}
+	}
+	for _, n := range wanted {
+		if !slices.Contains(here, n) {
+			list = append(list, task{supervise.VerbBoot, n})
+		}
+	}
+	return list
+}
+
+// askVNodes asks tmcd, as this host, for its jailed vnodes.
+func askVNodes(ctx context.Context, site jail.Site) ([]string, error) {
+	tmcd, err := jail.FindTmcd(ctx, site, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return tmcd.VNodes(ctx)
+}
+
+// atOnce bounds the verbs under way; the supervisor has a bound of its own on
+// those that build.
+const atOnce = 8
+
+// doAll does the tasks, in order, several at once. Each that fails is told;
+// the rest go on.
+func doAll(ctx context.Context, s *settings, site jail.Site, tasks []task, w io.Writer) error {
+	slots := make(chan struct{}, atOnce)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	var failed []error
+	for _, t := range tasks {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			err := doOne(ctx, s, site, t)
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed = append(failed, fmt.Errorf("cannot %s %s: %w", t.verb, t.vnode, err))
+				return
+			}
+			fmt.Fprintf(w, "%s %s: ok\n", t.verb, t.vnode)
+		})
+	}
+	group.Wait()
+	if len(failed) > 0 {
+		return fmt.Errorf("%d of %d vnodes failed: %w", len(failed), len(tasks), errors.Join(failed...))
+	}
+	return nil
+}
+
+func doOne(ctx context.Context, s *settings, site jail.Site, t task) error {
+	conn, err := connect(ctx, site, s.sitePath, true)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return supervise.Call(conn, supervise.Request{Verb: t.verb, VNode: t.vnode}, func(supervise.Reply) {})
+}

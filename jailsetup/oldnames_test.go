@@ -1,0 +1,85 @@
+package main
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestLetters(t *testing.T) {
+	tests := []struct {
+		name string
+		args []string
+		set  string
+		rest []string
+		err  string
+	}{
+		{"boss's own call", []string{"-jVt", "pcvm1-1"}, "Vjt", []string{"pcvm1-1"}, ""},
+		{"apart", []string{"-j", "-k", "pcvm1-1"}, "jk", []string{"pcvm1-1"}, ""},
+		{"after the argument", []string{"pcvm1-1", "-j"}, "j", []string{"pcvm1-1"}, ""},
+		{"double dash ends options", []string{"-j", "--", "-k"}, "j", []string{"-k"}, ""},
+		{"unknown", []string{"-jx"}, "", nil, "unknown option -x"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			set, rest, err := letters(tt.args, "jVtk")
+			if tt.err != "" {
+				if err == nil || err.Error() != tt.err {
+					t.Fatalf("error %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := string(slices.Sorted(maps.Keys(set))); got != tt.set || !slices.Equal(rest, tt.rest) {
+				t.Errorf("letters = %q %q, want %q %q", got, rest, tt.set, tt.rest)
+			}
+		})
+	}
+}
+
+func TestVnodeSetupRefusesByName(t *testing.T) {
+	for args, want := range map[string]string{
+		"-i pcvm1-1":     "-i: vnodes without a jail",
+		"-p pcvm1-1":     "PlanetLab",
+		"-js pcvm1-1":    "jailsetup enter",
+		"-jbk pcvm1-1":   "usage: vnodesetup",
+		"-j":             "usage: vnodesetup",
+		"pcvm1-1":        "usage: vnodesetup",
+		"-j ../etc":      "want 1 to 30 letters",
+		"-jq pcvm1-1":    "unknown option -q",
+		"-j pcvm1-1 two": "usage: vnodesetup",
+	} {
+		if err := vnodeSetup(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("vnodesetup %s: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestHostWideTasks(t *testing.T) {
+	here, wanted := []string{"pcvm1-1", "pcvm1-2"}, []string{"pcvm1-2", "pcvm1-10"}
+	tests := []struct {
+		name string
+		opts hostWide
+		want string
+	}{
+		{"cold boot", hostWide{}, "boot pcvm1-2, boot pcvm1-10"},
+		{"host goes down", hostWide{halt: true}, "halt pcvm1-1, halt pcvm1-2"},
+		{"kill", hostWide{kill: true}, "kill pcvm1-1, kill pcvm1-2"},
+		{"reboot", hostWide{reboot: true}, "reboot pcvm1-1, reboot pcvm1-2"},
+		{"reconfig", hostWide{reconfig: true}, "kill pcvm1-1, reboot pcvm1-2, boot pcvm1-10"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var words []string
+			for _, task := range tt.opts.tasks(here, wanted) {
+				words = append(words, string(task.verb)+" "+task.vnode)
+			}
+			if got := strings.Join(words, ", "); got != tt.want {
+				t.Errorf("tasks: %s\nwant:  %s", got, tt.want)
+			}
+		})
+	}
+}
