@@ -20,6 +20,7 @@ type duty struct {
 
 	every time.Duration
 	due   time.Time
+	said  string // the last failure, as logged
 }
 
 func (w *Watchdog) table() []*duty {

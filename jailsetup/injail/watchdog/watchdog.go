@@ -112,8 +112,13 @@ func (w *Watchdog) do(ctx context.Context, d *duty) {
 	if d.name == "" {
 		return
 	}
-	if err := w.insist(ctx, d); err != nil && ctx.Err() == nil {
-		w.opt.Logger.Warn("watchdog: "+err.Error(), "duty", d.name)
+	err := w.insist(ctx, d)
+	switch {
+	case err == nil:
+		d.said = ""
+	case ctx.Err() == nil && err.Error() != d.said: // the same trouble is worth one line
+		d.said = err.Error()
+		w.opt.Logger.Warn("watchdog: "+d.said, "duty", d.name)
 	}
 	d.due = d.due.Add(d.every)
 	if now := time.Now(); d.due.Before(now) {
