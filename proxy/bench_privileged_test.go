@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -100,4 +101,47 @@ func measure(b *testing.B, dial func(int) net.Conn) {
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 		})
 	}
+}
+
+// BenchmarkIdleJails puts 10,000 idle jails into one proxy and reports what each
+// adds to its memory (PSS), once garbage is collected.
+func BenchmarkIdleJails(b *testing.B) {
+	const jails, wait = 10000, 5 * time.Second
+	s, dir := supervise(b, "confined", nil), b.TempDir()
+	s.useTmcd(startTmcd(b, nil))
+	before := pss(b, s.cmd.Process.Pid)
+	for first := 0; first < jails; first += 200 {
+		m := control.Message{Op: control.OpListen}
+		var files []*os.File
+		for i := range 200 {
+			name := fmt.Sprintf("pcvm1-%d", first+i)
+			_, f := socket(b, dir, name)
+			m.VNodes = append(m.VNodes, control.VNode{VNode: name, Cgroup: uint64(first + i + 1)})
+			files = append(files, f)
+		}
+		s.order(m, files...)
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	time.Sleep(wait)
+	after := pss(b, s.cmd.Process.Pid)
+	b.ReportMetric(float64(after-before)/jails, "KiB/jail")
+	b.ReportMetric(float64(after), "KiB")
+}
+
+// pss is the proportional share of memory of a process, in KiB.
+func pss(b *testing.B, pid int) (kib int) {
+	b.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if _, err := fmt.Sscanf(line, "Pss: %d kB", &kib); err == nil {
+			return kib
+		}
+	}
+	b.Fatal("no Pss in smaps_rollup")
+	return 0
 }

@@ -100,7 +100,7 @@ func TestT31OneJailsFloodIsItsOwn(t *testing.T) {
 				s.conn.Send(control.Message{Op: control.OpCounters})
 				for _, c := range s.next().Counters {
 					if c.VNode == "pcvm1-1" {
-						return c.Connections >= 300
+						return c.Connections >= 256
 					}
 				}
 				return false

@@ -79,11 +79,7 @@ func (s *server) serve(j *jail, r *reader, line *Line) error {
 // turn waits until the jail may have one more request: among those at once,
 // those of this second, and with its bytes paid. leave gives the place back.
 func (j *jail) turn(patience time.Duration) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(j.alive, patience)
-	defer cancel()
-	select {
-	case j.slots <- struct{}{}:
-	case <-ctx.Done():
+	if !j.takeSlot(patience) {
 		return nil, errTurn
 	}
 	leave = func() {
@@ -98,11 +94,29 @@ func (j *jail) turn(patience time.Duration) (leave func(), err error) {
 		leave()
 		return nil, errRate
 	}
-	if pause = max(pause, debt); pause > 0 && !wait(ctx, pause) {
+	if pause = max(pause, debt); pause > 0 && !wait(j.alive, pause) {
 		leave()
 		return nil, errRate
 	}
 	return leave, nil
+}
+
+// takeSlot becomes one of the jail's requests at once.
+func (j *jail) takeSlot(patience time.Duration) bool {
+	select {
+	case j.slots <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case j.slots <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-j.alive.Done():
+	}
+	return false
 }
 
 // wait sleeps; false if ctx ended before.
@@ -136,9 +150,7 @@ func (s *server) relay(j *jail, conn net.Conn, req request, line *Line) error {
 // passGate waits for a place at tmcd. A slow caller gives it away before the
 // end: others wait for tmcd, not for this caller.
 func (s *server) passGate(j *jail) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(j.alive, s.o.Deadlines.Turn)
-	defer cancel()
-	if err := s.gate.pass(ctx, &j.queue); err != nil {
+	if err := s.gate.pass(j.alive, &j.queue, s.o.Deadlines.Turn); err != nil {
 		return nil, err
 	}
 	return sync.OnceFunc(s.gate.leave), nil

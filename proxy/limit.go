@@ -16,6 +16,8 @@ const (
 // A crowd is the connections of one jail. It is bounded: the oldest connection
 // that has said nothing makes room for a newer one.
 type crowd struct {
+	freed chan struct{} // has one element after a place got free
+
 	mu     sync.Mutex
 	open   int
 	silent list.List // of func(), which close a connection; oldest first
@@ -85,6 +87,10 @@ func (t *ticket) leave() bool {
 		return false
 	}
 	t.crowd.open--
+	select {
+	case t.crowd.freed <- struct{}{}:
+	default:
+	}
 	return true
 }
 
@@ -160,8 +166,9 @@ type queue struct {
 	place   *list.Element // in gate.turns; nil: not there
 }
 
-// pass waits for a turn until ctx ends. Who passed must leave.
-func (g *gate) pass(ctx context.Context, q *queue) error {
+// pass waits for a turn, at most for patience or until ctx ends. Who passed
+// must leave.
+func (g *gate) pass(ctx context.Context, q *queue, patience time.Duration) error {
 	g.mu.Lock()
 	if g.free > 0 && g.turns.Len() == 0 {
 		g.free--
@@ -176,12 +183,15 @@ func (g *gate) pass(ctx context.Context, q *queue) error {
 	g.waiting++
 	g.mu.Unlock()
 
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case <-turn:
 		return nil
+	case <-timer.C:
 	case <-ctx.Done():
-		return g.giveUp(q, mine, turn)
 	}
+	return g.giveUp(q, mine, turn)
 }
 
 // giveUp takes a waiter out again; if its turn came meanwhile, the next gets it.

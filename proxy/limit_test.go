@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -66,14 +65,14 @@ func TestGateIsFair(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gate{free: 1}
 		var busy, honest queue
-		if err := g.pass(t.Context(), &busy); err != nil {
+		if err := g.pass(t.Context(), &busy, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		var order []string
 		var all sync.WaitGroup
 		come := func(q *queue, who string) {
 			all.Go(func() {
-				if err := g.pass(t.Context(), q); err != nil {
+				if err := g.pass(t.Context(), q, time.Hour); err != nil {
 					t.Error(err)
 				}
 				order = append(order, who)
@@ -103,19 +102,17 @@ func TestGateForgetsWhoGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := gate{free: 1}
 		var a, b queue
-		if err := g.pass(t.Context(), &a); err != nil {
+		if err := g.pass(t.Context(), &a, time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := g.pass(ctx, &a); err != errTurn {
+		if err := g.pass(t.Context(), &a, time.Second); err != errTurn {
 			t.Errorf("gave up with %v", err)
 		}
 		if g.counts() != 0 || g.turns.Len() != 0 {
 			t.Errorf("%d wait, %d jails have a turn", g.counts(), g.turns.Len())
 		}
 		g.leave()
-		if err := g.pass(t.Context(), &b); err != nil {
+		if err := g.pass(t.Context(), &b, time.Hour); err != nil {
 			t.Error(err)
 		}
 	})

@@ -29,9 +29,11 @@ type jail struct {
 	ln    net.Listener
 	rules atomic.Pointer[Rules]
 
-	alive context.Context // ends with the jail: so do its connections
-	end   context.CancelFunc
-	done  sync.WaitGroup // the accept loop and the connections
+	alive  context.Context // ends with the jail: so do its connections
+	end    context.CancelFunc
+	taking context.Context // ends when no connection is taken any more
+	refuse context.CancelFunc
+	done   sync.WaitGroup // the accept loop and the connections
 
 	crowd crowd         // connections
 	slots chan struct{} // requests
@@ -59,11 +61,13 @@ func newJail(parent context.Context, v control.VNode, ln net.Listener, l Limits)
 	j := &jail{
 		vnode: v.VNode, home: home{cgroup: v.Cgroup, path: v.Path}, mode: mode, ln: ln,
 		slots: make(chan struct{}, l.Requests),
+		crowd: crowd{freed: make(chan struct{}, 1)},
 		rate:  bucket{rate: l.Rate, burst: l.Burst},
 		bytes: bucket{rate: l.Bytes, burst: l.BytesBurst},
 	}
 	j.rules.Store(&rules)
 	j.alive, j.end = context.WithCancel(parent)
+	j.taking, j.refuse = context.WithCancel(j.alive)
 	if sc, ok := ln.(syscall.Conn); ok && ln.Addr().Network() == "unix" {
 		refuseRights(sc)
 	}
@@ -106,7 +110,7 @@ func (s *server) accept(j *jail) {
 		}
 		s.acceptErrors.Add(1)
 		select {
-		case <-j.alive.Done():
+		case <-j.taking.Done():
 			return
 		case <-time.After(pause):
 		}
@@ -114,17 +118,14 @@ func (s *server) accept(j *jail) {
 	}
 }
 
-// admit gives a connection its place and its goroutine, or closes it. Closing
-// with bytes unread, the caller sees a reset.
+// admit gives a connection its place and its goroutine. Where all of a jail's
+// connections have something to say the newest waits, and with it the jail's
+// backlog; if no place gets free in time it is closed.
 func (s *server) admit(j *jail, conn net.Conn) {
 	start := time.Now().UTC() // zones are files
 	j.counts.connections.Add(1)
 	s.makeRoom(j)
-	place, evicted := j.crowd.enter(s.limits.Load().Connections, func() { _ = conn.Close() })
-	if evicted {
-		j.counts.evicted.Add(1)
-		s.open.Add(-1)
-	}
+	place := s.place(j, conn)
 	if place == nil {
 		j.counts.overflow.Add(1)
 		_ = conn.Close()
@@ -132,6 +133,34 @@ func (s *server) admit(j *jail, conn net.Conn) {
 	}
 	s.open.Add(1)
 	j.done.Go(func() { s.handle(j, conn, place, start) })
+}
+
+// place waits for a place in the jail's crowd; nil: there was none.
+func (s *server) place(j *jail, conn net.Conn) *ticket {
+	most := s.limits.Load().Connections
+	var late <-chan time.Time
+	for {
+		t, evicted := j.crowd.enter(most, func() { _ = conn.Close() })
+		if evicted {
+			j.counts.evicted.Add(1)
+			s.open.Add(-1)
+		}
+		if t != nil {
+			return t
+		}
+		if late == nil {
+			timer := time.NewTimer(s.o.Deadlines.Turn)
+			defer timer.Stop()
+			late = timer.C
+		}
+		select {
+		case <-j.crowd.freed:
+		case <-late:
+			return nil
+		case <-j.taking.Done():
+			return nil
+		}
+	}
 }
 
 // makeRoom keeps all jails' connections below the total. A jail that has more
@@ -159,10 +188,17 @@ func (s *server) makeRoom(j *jail) {
 	}
 }
 
+// stop ends accepting: what waits for a place goes, what has one stays.
+func (j *jail) stop() error {
+	err := j.ln.Close()
+	j.refuse()
+	return err
+}
+
 // close ends the jail: its socket, its connections, whatever they are at. When
 // it returns nothing of the jail is alive.
 func (j *jail) close() error {
-	err := j.ln.Close()
+	err := j.stop()
 	j.end()
 	j.done.Wait()
 	return err

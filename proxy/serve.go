@@ -177,7 +177,7 @@ func (s *server) list() []*jail {
 func (s *server) drain(cut context.CancelFunc) {
 	jails := s.list()
 	for _, j := range jails {
-		if err := j.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := j.stop(); err != nil && !errors.Is(err, net.ErrClosed) {
 			s.log.Warn("socket doesn't close", "vnode", j.vnode, "error", err)
 		}
 		for j.crowd.evict() {
