@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -169,10 +170,28 @@ func cleanProcess() error {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &unix.Sigset_t{}, nil); err != nil {
 		return fmt.Errorf("unblock signals: %w", err)
 	}
+	if err := defaultLibcSignals(); err != nil {
+		return err
+	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("clear ambient capabilities: %w", err)
 	}
 	return clearInheritable()
+}
+
+// defaultLibcSignals undoes what a C library's posix_spawn leaves to its
+// children (make's, for one): its two internal signals ignored, which Go's
+// runtime never touches. The rest Go sets to default at exec.
+func defaultLibcSignals() error {
+	const sigCancel, sigSetXID = 32, 33
+	action := make([]byte, 64) // a struct sigaction of zeros: SIG_DFL, no flags
+	for _, n := range [...]uintptr{sigCancel, sigSetXID} {
+		_, _, errno := unix.RawSyscall6(unix.SYS_RT_SIGACTION, n, uintptr(unsafe.Pointer(&action[0])), 0, 8, 0, 0)
+		if errno != 0 {
+			return fmt.Errorf("set signal %d to default: %w", n, errno)
+		}
+	}
+	return nil
 }
 
 func clearInheritable() error {
