@@ -41,6 +41,10 @@ func newSink(ctx context.Context, rec protocol.TrafGen, m *meter) (endpoint, err
 		}
 		s.udp = c.(*net.UDPConn)
 		_ = s.udp.SetReadBuffer(1 << 20) // the kernel's maximum if that is less
+		if err := joinSegments(s.udp); err != nil {
+			c.Close()
+			return nil, err
+		}
 		s.done.Go(s.receive)
 		return s, nil
 	}
@@ -53,12 +57,13 @@ func newSink(ctx context.Context, rec protocol.TrafGen, m *meter) (endpoint, err
 	return s, nil
 }
 
-// receive takes datagrams until the socket is closed.
+// receive takes datagrams until the socket is closed. The kernel may hand over
+// several packets of one sender in one (UDP_GRO): each is counted.
 func (s *sink) receive() {
-	buf := make([]byte, 64<<10)
+	buf, oob := make([]byte, 64<<10), make([]byte, 64)
 	peers := make(map[netip.AddrPort]*tracker)
 	for {
-		n, from, err := s.udp.ReadFromUDPAddrPort(buf)
+		n, m, _, from, err := s.udp.ReadMsgUDPAddrPort(buf, oob)
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
@@ -68,15 +73,26 @@ func (s *sink) receive() {
 			continue
 		}
 		now := time.Now()
-		h, ours := parseHeader(buf[:n])
-		if _, known := peers[from]; ours && !known && len(peers) < maxPeers {
-			peers[from] = &tracker{}
+		size := segmentSize(oob[:m])
+		if size <= 0 {
+			size = max(n, 1)
+		}
+		t := peers[from]
+		if t == nil && len(peers) < maxPeers {
+			t = &tracker{}
+			peers[from] = t
 		}
 		s.meter.change(func(c *counts) {
-			c.receivedPackets++
-			c.receivedBytes += int64(n)
-			if t := peers[from]; ours && t != nil {
-				t.add(h, now, c)
+			for rest := buf[:n]; ; rest = rest[size:] {
+				packet := rest[:min(size, len(rest))]
+				c.receivedPackets++
+				c.receivedBytes += int64(len(packet))
+				if h, ours := parseHeader(packet); ours && t != nil {
+					t.add(h, now, c)
+				}
+				if len(rest) <= size {
+					return
+				}
 			}
 		})
 	}

@@ -1,11 +1,13 @@
 package trafgen
 
 import (
+	"encoding/binary"
 	"errors"
 	"net"
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -43,6 +45,45 @@ func setTOS(c syscall.Conn, tos int) error {
 		return os.NewSyscallError("setsockopt IP_TOS", err4)
 	}
 	return nil
+}
+
+// maxSegmented bounds a datagram that the kernel cuts into packets: it's an IP
+// packet first, of at most 64 segments.
+const maxSegmented = 65507
+
+// segmentation is the control message that asks for it.
+func segmentation(size int) []byte {
+	b := make([]byte, unix.CmsgSpace(2))
+	h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
+	h.Level, h.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	h.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], uint16(size))
+	return b
+}
+
+// joinSegments lets the kernel hand over several packets at once. Kernels
+// before 5.0 can't, and need not.
+func joinSegments(c syscall.Conn) error {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) })
+}
+
+// segmentSize reads from control messages how long each packet of a joined
+// datagram is, 0 if it is one packet.
+func segmentSize(oob []byte) int {
+	all, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return 0
+	}
+	for _, m := range all {
+		if m.Header.Level == unix.IPPROTO_UDP && m.Header.Type == unix.UDP_GRO && len(m.Data) >= 4 {
+			return int(binary.NativeEndian.Uint32(m.Data))
+		}
+	}
+	return 0
 }
 
 // nap sleeps precisely for a short time. The runtime's timers wake an idle

@@ -23,6 +23,8 @@ type source struct {
 	seq   uint64
 	buf   []byte
 	rest  []byte // over TCP: what of the last packet hasn't gone out yet
+
+	segments bool // the kernel cuts a large datagram into packets (UDP_SEGMENT)
 }
 
 // newSource binds the record's own address and connects to the peer's.
@@ -42,7 +44,8 @@ func newSource(ctx context.Context, rec protocol.TrafGen, m *meter) (endpoint, e
 		conn.Close()
 		return nil, fmt.Errorf("connect %s: no socket", to)
 	}
-	return &source{conn: conn, raw: raw, udp: rec.Proto == "udp", meter: m, run: rand.Uint32()}, nil
+	udp := rec.Proto == "udp"
+	return &source{conn: conn, raw: raw, udp: udp, meter: m, run: rand.Uint32(), segments: udp}, nil
 }
 
 // resolve turns an address with a name or a number into what a Dialer binds.
@@ -66,28 +69,94 @@ func resolve(ctx context.Context, proto, addr string) (net.Addr, error) {
 	return &net.TCPAddr{IP: ip, Port: n}, nil
 }
 
+// maxChunk bounds the bytes of packets that go out by one write.
+const maxChunk = 256 << 10
+
 func (s *source) send(p Params, n int) (sent int, err error) {
 	if err := s.conn.SetWriteDeadline(time.Now().Add(react)); err != nil {
 		return 0, err
 	}
-	if cap(s.buf) < p.Size {
-		s.buf = make([]byte, p.Size)
-	}
-	var bytes int64
-	for sent < n && err == nil {
-		var wrote bool
-		if wrote, err = s.packet(s.buf[:p.Size]); wrote {
-			sent++
-			bytes += int64(p.Size)
-		} else {
-			break
-		}
+	// Flat out, one system call takes many packets: over TCP always, over UDP
+	// by segmentation in the kernel. Paced packets go one by one: each is to be
+	// seen on the link as one, when it's due.
+	if n > 1 && p.Interval == 0 && p.Size > 0 && (!s.udp || s.segments) {
+		sent, err = s.chunk(p.Size, n)
+	} else {
+		sent, err = s.single(p.Size, n)
 	}
 	s.meter.change(func(c *counts) {
 		c.sentPackets += int64(sent)
-		c.sentBytes += bytes
+		c.sentBytes += int64(sent) * int64(p.Size)
 	})
 	return sent, err
+}
+
+// single sends packets one at a time.
+func (s *source) single(size, n int) (sent int, err error) {
+	buf := s.space(size)
+	for sent < n {
+		wrote, err := s.packet(buf)
+		if !wrote {
+			return sent, err
+		}
+		sent++
+	}
+	return sent, nil
+}
+
+// chunk sends up to n packets by one write.
+func (s *source) chunk(size, n int) (sent int, err error) {
+	if len(s.rest) > 0 {
+		if err := s.flush(); err != nil || len(s.rest) > 0 {
+			return 0, err
+		}
+	}
+	limit := maxChunk
+	if s.udp {
+		limit = maxSegmented
+	}
+	n = min(n, max(1, limit/size))
+	buf := s.space(n * size)
+	now := time.Now().UnixNano()
+	for i := range n {
+		header{run: s.run, seq: s.seq + uint64(i), sent: now}.put(buf[i*size : (i+1)*size])
+	}
+	if s.udp {
+		return s.writeSegments(buf, size, n)
+	}
+	wrote, err := s.conn.Write(buf)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	// A packet that has begun counts; its rest goes out first next time.
+	sent = (wrote + size - 1) / size
+	s.rest = append(s.rest[:0], buf[wrote:sent*size]...)
+	s.seq += uint64(sent)
+	return sent, err
+}
+
+// writeSegments sends a datagram that the kernel cuts into n.
+func (s *source) writeSegments(buf []byte, size, n int) (int, error) {
+	_, _, err := s.conn.(*net.UDPConn).WriteMsgUDP(buf, segmentation(size), nil)
+	switch {
+	case err == nil, errors.Is(err, syscall.ECONNREFUSED):
+		s.seq += uint64(n)
+		return n, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return 0, nil
+	case errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.EIO), errors.Is(err, syscall.EMSGSIZE):
+		s.segments = false // larger than the link's packets, or a device that can't
+		return s.single(size, n)
+	}
+	return 0, err
+}
+
+// space returns a buffer of that size, zero but for headers of earlier use.
+func (s *source) space(n int) []byte {
+	if cap(s.buf) < n {
+		s.buf = make([]byte, n)
+	}
+	return s.buf[:n]
 }
 
 // packet sends one. False without an error: not now, the socket is full.
