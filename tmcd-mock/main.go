@@ -145,7 +145,7 @@ func args(least, most int, what string) cobra.PositionalArgs {
 	}
 }
 
-// manageFlag adds --manage to a command that talks to a server.
+// manageFlag adds --manage to a command.
 func manageFlag(cmd *cobra.Command, at *string) {
-	cmd.Flags().StringVar(at, "manage", manage.DefaultSocket(), "management `SOCKET` of the server (or 127.0.0.1:PORT)")
+	cmd.Flags().StringVar(at, "manage", manage.DefaultSocket(), "management `SOCKET` of the server, or 127.0.0.1:PORT")
 }

@@ -59,7 +59,7 @@ nothing. Without --testbed a built-in one with two jails on 127.0.0.1 is served.
 	f.StringArrayVar(&o.listen, "listen", []string{"127.0.0.1:7777"}, "`ADDR:PORT` to serve; several are possible")
 	f.StringVar(&o.pki, "pki", "", "`DIR` of certificates: serve TLS too")
 	f.StringArrayVar(&o.site, "site", nil, "put `KEY=VALUE` in the place of a site setting of the testbed")
-	f.StringVar(&o.manage, "manage", manage.DefaultSocket(), "management `SOCKET`, or 127.0.0.1:PORT")
+	manageFlag(cmd, &o.manage)
 	f.StringVar(&o.web, "web", "", "`ADDR:PORT` of a web server for tarballs and packages")
 	f.StringVar(&o.webRoot, "web-root", "", "`DIR` below which its files lie")
 	f.BoolVar(&o.webTLS, "web-tls", false, "the web server speaks HTTPS, with the certificate of --pki")

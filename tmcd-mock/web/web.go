@@ -136,8 +136,8 @@ func (o Options) spew(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
+	log.Info("sending file", "bytes", info.Size())
 	http.ServeContent(w, r, "", info.ModTime(), f)
-	log.Info("file sent", "bytes", info.Size())
 }
 
 // forbidden says why node may not have file, or "".
