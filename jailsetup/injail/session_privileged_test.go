@@ -101,11 +101,15 @@ func TestEnterOnATerminal(t *testing.T) {
 	screen.until("50 120\r\n")
 	input("sleep 1000\n")
 	screen.until("sleep 1000\r\n")
+	running := func(word string) func() bool {
+		return func() bool { return strings.Contains(r.sh("cat /proc/*/cmdline | tr '\\0' ' '"), word) }
+	}
+	eventually(t, "sleep 1000 runs", running("sleep 1000 "))
 	input("\x03") // Ctrl-C reaches the foreground only
 	screen.until("$ ")
 	input("sleep 1001; echo status $?\n")
 	screen.until("$?\r\n")
-	eventually(t, "sleep runs", func() bool { return strings.Contains(r.sh("cat /proc/*/cmdline | tr '\\0' ' '"), "sleep 1001 ") })
+	eventually(t, "sleep 1001 runs", running("sleep 1001 "))
 	send(t, c, console.TypeSignal, console.Signal{Signal: int(unix.SIGQUIT)})
 	screen.until("status 131\r\n")
 	if err := console.WriteFrame(c, console.Frame{Type: console.TypeStdinEOF}); err != nil {
