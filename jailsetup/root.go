@@ -39,12 +39,21 @@ need, 4 the vnode is not allocated to an experiment.
 
 Environment: BOSSNAME names the tmcd to ask where the site file doesn't; TERM is
 handed to the command that enter runs.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usageError{fmt.Errorf("unknown verb %q (jailsetup --help lists them)", args[0])}
+			}
+			return nil
+		},
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.PersistentFlags().StringVar(&s.sitePath, "site", "", "site `FILE` (default "+jail.DefaultSiteFile+", if it is there)")
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (%s --help)", err, cmd.CommandPath())}
+	})
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newHostPortsCommand(&s),

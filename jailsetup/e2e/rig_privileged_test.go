@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/supervise"
@@ -46,6 +48,8 @@ type rig struct {
 	serve   *child
 	mock    *child
 	before  listing
+
+	diskMounted bool // the state directory is a file system of its own
 }
 
 // set is what a test may want to have different.
@@ -129,6 +133,7 @@ limits: {processes: 512, memory_mib: 512, cpu_share: 100, terminals: 16, user_ns
 %s
 `, netip.AddrPortFrom(r.host, tmcdPort), certificates, r.state(), r.path("run"), filepath.Join(runDir(), "bin"), prefix, s.site)
 	r.write("site.yaml", text)
+	r.write("good.yaml", strings.TrimSuffix(text, s.site+"\n"))
 }
 
 func (r *rig) write(name, text string) {
@@ -273,13 +278,19 @@ func (r *rig) await(what string, f func() error) {
 func (r *rig) takeDown() {
 	r.t.Helper()
 	r.keepTemplates()
-	if out := r.jailsetup("stop", "--clean"); out.code != 0 {
+	// The test may have spoilt the site file.
+	if out := r.run("jailsetup", "--site", r.path("good.yaml"), "stop", "--clean"); out.code != 0 {
 		r.t.Errorf("stop --clean: %v", out.err())
 	}
 	for _, c := range []*child{r.serve, r.mock} {
 		if c != nil {
 			c.signal(syscall.SIGTERM)
 			<-c.ended
+		}
+	}
+	if r.diskMounted {
+		if err := unix.Unmount(r.state(), 0); err != nil {
+			r.t.Errorf("the state directory is in use: %v", err)
 		}
 	}
 	if err := r.asBefore(); err != nil {

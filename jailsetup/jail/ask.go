@@ -2,13 +2,15 @@ package jail
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"emujail/protocol"
@@ -31,6 +33,12 @@ type Tmcd struct {
 	opts client.Options
 }
 
+// dialTimeout bounds each connect, and each handshake.
+const dialTimeout = 10 * time.Second
+
+// certificatesHint says what to do about certificates.
+const certificatesHint = "(certificates: in the site file names the directory of " + tlsdial.ClientFile + " and " + tlsdial.CAFile + ")"
+
 // lookupTries is how often boss's name is looked up: a person waits.
 const lookupTries = 3
 
@@ -46,7 +54,8 @@ func FindTmcd(ctx context.Context, s Site, log *slog.Logger) (Tmcd, error) {
 	t := Tmcd{Boss: boss, opts: client.Options{
 		Network:     client.TCP,
 		Servers:     []client.Server{boss},
-		Timeout:     askTimeout,
+		Timeout:     s.TmcdTimeout,
+		DialTimeout: min(s.TmcdTimeout, dialTimeout),
 		RefusedWait: -1,
 		Logger:      log,
 	}}
@@ -54,11 +63,8 @@ func FindTmcd(ctx context.Context, s Site, log *slog.Logger) (Tmcd, error) {
 		return t, nil
 	}
 	t.TLS, err = tlsdial.LoadFiles(s.Certificates)
-	if errors.Is(err, fs.ErrNotExist) {
-		return t, fmt.Errorf("%w (certificates: in the site file names the directory of %s and %s)", err, tlsdial.ClientFile, tlsdial.CAFile)
-	}
 	if err != nil {
-		return t, err
+		return t, fmt.Errorf("%w %s", err, certificatesHint)
 	}
 	t.opts.Network, t.opts.Handshake = client.TLS, tlsdial.New(t.TLS).Handshake
 	return t, nil
@@ -76,7 +82,25 @@ func (t Tmcd) State(ctx context.Context, vnode, state string) error {
 	if err != nil {
 		return err
 	}
-	return c.State(ctx, state)
+	return explain(c.State(ctx, state))
+}
+
+// explain adds what the operator can do to an error of a request.
+func explain(err error) error {
+	var untrusted x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var alert tls.AlertError
+	switch {
+	case errors.Is(err, client.ErrCut): // over TLS, silence is a connection that ends without a word
+		return ErrUnknown
+	case errors.Is(err, client.ErrNoProgress):
+		return fmt.Errorf("%w (tmcd_timeout: in the site file is how long it may be silent)", err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w (is tmcd running there? boss: in the site file says where)", err)
+	case errors.As(err, &untrusted), errors.As(err, &invalid), errors.As(err, &alert):
+		return fmt.Errorf("%w %s", err, certificatesHint)
+	}
+	return err
 }
 
 // BootLog sends text as the vnode's boot log.
@@ -118,7 +142,7 @@ func (t Tmcd) ask(ctx context.Context, vnode string) (Wish, error) {
 		return w, err
 	}
 	if w.Status, err = c.Status(ctx); err != nil {
-		return w, fmt.Errorf("ask for status: %w", err)
+		return w, fmt.Errorf("ask for status: %w", explain(err))
 	}
 	switch {
 	case w.Status.Free:
@@ -128,7 +152,7 @@ func (t Tmcd) ask(ctx context.Context, vnode string) (Wish, error) {
 	}
 	blocks, err := c.FullConfig(ctx)
 	if err != nil {
-		return w, fmt.Errorf("ask for configuration: %w", err)
+		return w, fmt.Errorf("ask for configuration: %w", explain(err))
 	}
 	if err := w.take(blocks); err != nil {
 		return w, err

@@ -51,6 +51,9 @@ func (s Site) installPrograms() (string, error) {
 			return "", err
 		}
 	}
+	if _, err := os.Stat(s.spawner()); err != nil {
+		return "", fmt.Errorf("%w (programs: in the site file names its directory)", err)
+	}
 	dir := filepath.Join(s.ProgramsDir(), hex.EncodeToString(h.Sum(nil))[:16])
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil

@@ -122,7 +122,13 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 	if err := os.MkdirAll(h.Site.Dir(r.VNode), 0o700); err != nil {
 		return r, err
 	}
-	return r, h.Site.Save(r)
+	if err := h.Site.Save(r); err != nil {
+		if r.Boot == 1 { // there was no record: nothing of the vnode is to be left
+			err = errors.Join(err, os.Remove(h.Site.Dir(r.VNode)))
+		}
+		return r, err
+	}
+	return r, nil
 }
 
 // build runs the plan and pins the first process.

@@ -74,7 +74,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w)},
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
-		Spawn{Program: filepath.Join(h.Site.Programs, "jailspawn"), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
+		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
 	}
 	p.Boot = append(p.Boot, h.networkSteps(r, w, links)...)
 	p.Boot = append(p.Boot, permitSteps(w.Jail, cgroup.Dir(), len(links))...)

@@ -47,6 +47,8 @@ type Site struct {
 	// directory for each prefix of their path in the jail: /proj: /srv/proj. A
 	// path without a prefix here lies at the same path on the host.
 	Shares map[string]string `yaml:"shares"`
+	// TmcdTimeout is how long tmcd may be silent before a request fails.
+	TmcdTimeout time.Duration `yaml:"tmcd_timeout"`
 	// Grace is how long a jail's processes have between TERM and KILL.
 	Grace time.Duration `yaml:"grace"`
 	// Limits are a jail's.
@@ -79,7 +81,9 @@ func defaults() Site {
 		Run:     network.DefaultRunDir,
 		Control: ControlSite{Prefix: "172.16.0.0/12", Number: 1},
 		Grace:   time.Second,
-		Limits:  Limits{Processes: 2048, MemoryMiB: 2048, CPUShare: 100, Terminals: 256, UserNS: 16, DiskMiB: 512},
+
+		TmcdTimeout: askTimeout,
+		Limits:      Limits{Processes: 2048, MemoryMiB: 2048, CPUShare: 100, Terminals: 256, UserNS: 16, DiskMiB: 512},
 	}
 }
 
@@ -99,12 +103,21 @@ func LoadSite(path string) (Site, error) {
 		return s, fmt.Errorf("read site file: %w", err)
 	}
 	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
-		return s, fmt.Errorf("site file %s: %s", path, strings.TrimSpace(yaml.FormatError(err, false, true)))
+		return s, fmt.Errorf("site file %s", mistake(path, err))
 	}
 	if err := s.finish(); err != nil {
 		return s, fmt.Errorf("site file %s: %w", path, err)
 	}
 	return s, nil
+}
+
+// mistake is the parser's error on one line: FILE:LINE: what is wrong.
+func mistake(path string, err error) string {
+	var at yaml.Error
+	if !errors.As(err, &at) || at.GetToken() == nil {
+		return path + ": " + strings.ReplaceAll(err.Error(), "\n", " ")
+	}
+	return fmt.Sprintf("%s:%d: %s", path, at.GetToken().Position.Line, at.GetMessage())
 }
 
 // finish checks what the YAML can't say and fills in what depends on the host.
@@ -128,6 +141,9 @@ func (s *Site) finish() error {
 	}
 	if s.Grace < 0 || s.Grace > time.Minute {
 		return fmt.Errorf("grace: want 0s to 1m, not %s", s.Grace)
+	}
+	if s.TmcdTimeout < time.Second || s.TmcdTimeout > time.Hour {
+		return fmt.Errorf("tmcd_timeout: want 1s to 1h, not %s", s.TmcdTimeout)
 	}
 	if _, err := s.ports(); err != nil {
 		return fmt.Errorf("host_ports: %w", err)
@@ -187,6 +203,7 @@ func (s Site) GivenDir(vnode string) string { return filepath.Join(s.Run, "jails
 // ProgramsDir holds the copies of injail and tmcc that jails see.
 func (s Site) ProgramsDir() string { return filepath.Join(s.State, ".programs") }
 
+func (s Site) spawner() string               { return filepath.Join(s.Programs, "jailspawn") }
 func (s Site) imagePath(vnode string) string { return filepath.Join(s.Dir(vnode), "root.img") }
 func (s Site) diskLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "disk.log") }
 func (s Site) bootLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "boot.log") }

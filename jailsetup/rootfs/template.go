@@ -120,7 +120,7 @@ func (t Template) make(ctx context.Context, files []file, image string) (err err
 		"-d", stage, temp, strconv.FormatInt(t.Size/1024, 10)+"k")
 	mkfs.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
 	if out, err := mkfs.CombinedOutput(); err != nil {
-		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "; "))
 	}
 	return os.Rename(temp, image)
 }

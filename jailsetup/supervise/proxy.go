@@ -48,10 +48,16 @@ type proxyKeeper struct {
 	answers chan control.Message
 
 	mu    sync.Mutex
-	conn  *control.Conn
+	conn  *link
 	pid   int
 	known map[string]bool // vnodes that this proxy has
 	ready chan struct{}   // closed while a proxy is up
+}
+
+// link is the conversation with one proxy process.
+type link struct {
+	*control.Conn
+	gone chan struct{} // closed when nothing more will be heard
 }
 
 func newProxyKeeper(site jail.Site, tmcd jail.Tmcd, log *slog.Logger) (*proxyKeeper, error) {
@@ -131,14 +137,14 @@ func (k *proxyKeeper) once(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { ours.Close() }) // it drains and ends
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- k.serve(ours, cmd.Process.Pid) }()
+	go func() { ended <- k.serve(&link{ours, make(chan struct{})}, cmd.Process.Pid) }()
 	err = cmd.Wait()
 	ours.Close()
 	return errors.Join(err, <-ended)
 }
 
 // serve sets the proxy up and answers it until the connection ends.
-func (k *proxyKeeper) serve(conn *control.Conn, pid int) error {
+func (k *proxyKeeper) serve(conn *link, pid int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
 	m, files, err := conn.Receive(ctx)
 	cancel()
@@ -164,7 +170,7 @@ func (k *proxyKeeper) serve(conn *control.Conn, pid int) error {
 }
 
 // setUp tells a new proxy everything, in the order in which it needs it.
-func (k *proxyKeeper) setUp(conn *control.Conn) error {
+func (k *proxyKeeper) setUp(conn *link) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	if err := k.ask(conn, k.tmcd); err != nil {
@@ -191,7 +197,7 @@ func (k *proxyKeeper) setUp(conn *control.Conn) error {
 	return nil
 }
 
-func (k *proxyKeeper) giveAudit(conn *control.Conn) error {
+func (k *proxyKeeper) giveAudit(conn *link) error {
 	f, err := os.OpenFile(k.audit, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
@@ -218,7 +224,8 @@ func socketsOf(doors []*door) []*os.File {
 
 // read takes what the proxy says: requests for signatures are answered, the
 // rest are answers to ours.
-func (k *proxyKeeper) read(conn *control.Conn) error {
+func (k *proxyKeeper) read(conn *link) error {
+	defer close(conn.gone)
 	for {
 		m, files, err := conn.Receive(context.Background())
 		control.CloseFiles(files)
@@ -245,7 +252,7 @@ func (k *proxyKeeper) read(conn *control.Conn) error {
 }
 
 // ask sends one request and waits for its answer. The caller has the turn.
-func (k *proxyKeeper) ask(conn *control.Conn, m control.Message, files ...*os.File) error {
+func (k *proxyKeeper) ask(conn *link, m control.Message, files ...*os.File) error {
 	select {
 	case <-k.answers: // a late answer to somebody who gave up
 	default:
@@ -265,6 +272,8 @@ func (k *proxyKeeper) ask(conn *control.Conn, m control.Message, files ...*os.Fi
 				return fmt.Errorf("proxy refuses %s: %s", m.Op, a.Error)
 			}
 			return nil
+		case <-conn.gone:
+			return fmt.Errorf("%s: %w", m.Op, errProxyDown)
 		case <-timer.C:
 			return fmt.Errorf("proxy doesn't answer %s", m.Op)
 		}
@@ -288,7 +297,7 @@ func (k *proxyKeeper) listen(ctx context.Context, d *door) error {
 	}
 }
 
-func (k *proxyKeeper) listenOnce(conn *control.Conn, d *door) error {
+func (k *proxyKeeper) listenOnce(conn *link, d *door) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
 	k.mu.Lock()
@@ -327,7 +336,7 @@ func (k *proxyKeeper) close(_ context.Context, vnode string) error {
 }
 
 // await waits for a proxy that is up.
-func (k *proxyKeeper) await(ctx context.Context) (*control.Conn, error) {
+func (k *proxyKeeper) await(ctx context.Context) (*link, error) {
 	for {
 		k.mu.Lock()
 		conn, ready := k.conn, k.ready
@@ -343,7 +352,7 @@ func (k *proxyKeeper) await(ctx context.Context) (*control.Conn, error) {
 	}
 }
 
-func (k *proxyKeeper) up(conn *control.Conn) bool {
+func (k *proxyKeeper) up(conn *link) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.conn == conn

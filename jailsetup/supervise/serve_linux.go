@@ -107,10 +107,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	if err != nil {
 		return nil, err
 	}
-	if err := network.EnsureControl(ctx, s.host.Network); err != nil {
-		return nil, err
-	}
-	// The network comes before tmcd: a tmcd may listen on it.
+	// What may be wrong with the settings comes before the network, which stays.
 	if s.host.Tmcd, err = jail.FindTmcd(ctx, site, log); err != nil {
 		return nil, err
 	}
@@ -118,6 +115,9 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 		return nil, err
 	}
 	s.proxy.doors = s.allDoors
+	if err := network.EnsureControl(ctx, s.host.Network); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
