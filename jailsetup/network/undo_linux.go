@@ -15,6 +15,7 @@ const (
 	KindControlLink         = "control-link"         // a jail's control interface and what lets it send
 	KindExperimentNamespace = "experiment-namespace" // an experiment's namespace, if no link is in it
 	KindExperimentLink      = "experiment-link"      // a jail's interface on a LAN and what lets it send
+	KindSplice              = "splice"               // the pair between a jail's interface and its LAN
 )
 
 // Deeds takes back what the steps of this package did. Each deed bears that
@@ -31,6 +32,7 @@ func Deeds() plan.Deeds {
 		KindControlLink:         deed(undoControlLink),
 		KindExperimentNamespace: deed(undoExperimentNamespace),
 		KindExperimentLink:      deed(undoExperimentLink),
+		KindSplice:              deed(undoExperimentLink), // a link, and what lets it send
 	}
 }
 
