@@ -1,0 +1,36 @@
+package delay
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+)
+
+// controlFD is the control socket, from the supervisor.
+const controlFD = 3
+
+// Main is the delay node's process: descriptor 3 is the control socket. It
+// ends when it is told to, or when there is nothing left to do.
+func Main() error {
+	// The main thread is the loop's: its priority and timers are set once.
+	runtime.LockOSThread()
+	debug.SetGCPercent(-1) // the loop makes no garbage; control collects its own
+	if os.Geteuid() != 0 {
+		return errors.New("must be started as root, to give it away")
+	}
+	// A terminal's or a service manager's signal to the whole group is for the
+	// supervisor: links outlive it.
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	note, err := Confine()
+	if err != nil {
+		return err
+	}
+	n, err := NewNode(controlFD, note)
+	if err != nil {
+		return err
+	}
+	return n.Run()
+}
