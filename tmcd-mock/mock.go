@@ -287,9 +287,7 @@ func (m *mock) records(node string) (files []string, key string) {
 		if row.IsZero() || reserved.IsZero() {
 			return
 		}
-		for _, rpm := range strings.Split(row.Text("rpms"), ":") {
-			files = append(files, rpm)
-		}
+		files = append(files, strings.Split(row.Text("rpms"), ":")...)
 		for _, entry := range strings.Split(row.Text("tarballs"), ":") {
 			if _, file, ok := strings.Cut(entry, " "); ok {
 				files = append(files, file)

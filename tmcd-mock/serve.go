@@ -26,7 +26,6 @@ import (
 	"emujail/tmcd-mock/server"
 	"emujail/tmcd-mock/store"
 	"emujail/tmcd-mock/testbed"
-	"emujail/tmcd-mock/web"
 )
 
 type serveOptions struct {
@@ -88,18 +87,17 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) (err e
 	// Whoever serves a socket closes it; before that, we do. A second close does no harm.
 	defer control.Close()
 
-	if o.web != "" {
-		site, err := m.serveWeb(o)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, site.Close()) }()
-	}
-	l, err := m.load()
+	site, err := m.listenWeb(o) // before the testbed is read: a port 0 becomes a number there
 	if err != nil {
 		return err
 	}
+	l, err := m.load()
+	if err != nil {
+		return errors.Join(err, site.close())
+	}
 	m.use(l)
+	defer func() { err = errors.Join(err, site.close()) }()
+	site.serve(m, o)
 	srv, err := server.Start(options)
 	if err != nil {
 		return err
@@ -205,31 +203,6 @@ func openManage(at string) (net.Listener, error) {
 		return nil, usagef("--manage %s: whoever reaches it may change everything: only 127.0.0.1 or a socket", at)
 	}
 	return net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
-}
-
-// serveWeb starts the web server. A port 0 becomes a number before the testbed is put in force.
-func (m *mock) serveWeb(o serveOptions) (*web.Server, error) {
-	addr, err := server.CheckListen(o.web)
-	if err != nil {
-		return nil, usageError{err}
-	}
-	root, err := os.OpenRoot(o.webRoot)
-	if err != nil {
-		return nil, fmt.Errorf("--web-root: %w", err)
-	}
-	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("web server: listen on %v: %w", addr, err), root.Close())
-	}
-	m.web = l.Addr().String()
-	options := web.Options{Root: root, Records: m.records, Logger: m.log}
-	if o.webTLS {
-		// No client certificate: the key in the request is what counts here.
-		options.TLS = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return &m.tls.Load().Certificates[0], nil
-		}}
-	}
-	return web.Serve(l, options), nil
 }
 
 // status is what the management API tells of this process.
