@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +22,6 @@ type supervisor struct {
 	err  chan error
 	sign *control.SignServer
 
-	mu      sync.Mutex
 	answers chan control.Message
 }
 

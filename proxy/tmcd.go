@@ -93,17 +93,6 @@ func newTmcds(t Tmcd, d Deadlines, redirected func()) (*tmcds, error) {
 	return s, nil
 }
 
-// limit is the most bytes of a request that tmcd takes whole.
-func (s *tmcds) limit(udp bool) int {
-	switch {
-	case udp:
-		return protocol.MaxUDPRequest
-	case s.Handshake != nil:
-		return protocol.MaxRequestTLS
-	}
-	return protocol.MaxRequest
-}
-
 // inOrder lists the servers: those that failed lately last.
 func (s *tmcds) inOrder(now time.Time) []*health {
 	var good, bad []*health
