@@ -38,19 +38,22 @@ func hold(conn net.Conn) (held, error) {
 }
 
 // first waits until there is a byte, without a buffer: thousands may wait here.
-func (h *held) first() error {
+// patience sets a deadline; it is called only if there is need to wait, for a
+// timer costs more than all the rest.
+func (h *held) first(patience func() error) error {
 	var n int
-	var errno error
-	err := h.raw.Read(func(fd uintptr) bool {
+	err := h.wait(patience, func(fd uintptr) (bool, error) {
 		var one [1]byte
-		n, errno = recv(fd, one[:], unix.MSG_PEEK)
-		return errno != unix.EAGAIN
+		var err error
+		n, err = recv(fd, one[:], unix.MSG_PEEK)
+		if err == unix.EAGAIN {
+			return false, nil
+		}
+		return true, err
 	})
 	switch {
 	case err != nil:
 		return err
-	case errno != nil:
-		return errno
 	case n == 0:
 		return errEmpty
 	}
@@ -60,16 +63,29 @@ func (h *held) first() error {
 }
 
 // more waits for bytes that data doesn't have, or for the end.
-func (h *held) more() error {
-	var errno error
-	err := h.raw.Read(func(fd uintptr) (done bool) {
-		done, errno = h.look(fd)
-		return done
-	})
-	if err != nil {
+func (h *held) more(patience func() error) error { return h.wait(patience, h.look) }
+
+// wait does what can be done without waiting, and only then waits.
+func (h *held) wait(patience func() error, do func(fd uintptr) (done bool, err error)) error {
+	var done bool
+	var err error
+	if ctlErr := h.raw.Control(func(fd uintptr) { done, err = do(fd) }); ctlErr != nil {
+		return ctlErr
+	}
+	if done {
 		return err
 	}
-	return errno
+	if err := patience(); err != nil {
+		return err
+	}
+	readErr := h.raw.Read(func(fd uintptr) bool {
+		done, err = do(fd)
+		return done
+	})
+	if readErr != nil {
+		return readErr
+	}
+	return err
 }
 
 // look does what can be done without waiting.
@@ -125,11 +141,12 @@ func (h *held) grow() {
 func (h *held) data() []byte { return h.buf }
 func (h *held) ended() bool  { return h.eof }
 
-// finish empties the socket.
+// finish empties the socket. What was peeked is known to be there; more can come
+// only from a caller that hasn't said that it is done.
 func (h *held) finish() {
 	var scrap [512]byte
 	_ = h.raw.Control(func(fd uintptr) {
-		for taken := 0; taken < maxDrain; {
+		for taken := 0; taken < maxDrain && !(h.eof && taken == h.unread); {
 			n, err := recv(fd, scrap[:], 0)
 			if err != nil || n == 0 {
 				return
@@ -138,6 +155,25 @@ func (h *held) finish() {
 		}
 	})
 	h.unread = 0
+}
+
+// sendNow writes as much of p as fits into the socket, without waiting.
+func sendNow(conn net.Conn, p []byte) (n int) {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return 0
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Control(func(fd uintptr) {
+		n, err = unix.SendmsgN(int(fd), p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	})
+	if err != nil {
+		return 0 // it will show again when written with time to wait
+	}
+	return n
 }
 
 func (h *held) release() {

@@ -18,7 +18,10 @@ type held struct {
 
 func hold(conn net.Conn) (held, error) { return held{conn: conn}, nil }
 
-func (h *held) first() error {
+func (h *held) first(patience func() error) error {
+	if err := patience(); err != nil {
+		return err
+	}
 	h.buf = make([]byte, 1, 4096)
 	_, err := io.ReadFull(h.conn, h.buf)
 	if errors.Is(err, io.EOF) {
@@ -27,7 +30,10 @@ func (h *held) first() error {
 	return err
 }
 
-func (h *held) more() error {
+func (h *held) more(patience func() error) error {
+	if err := patience(); err != nil {
+		return err
+	}
 	if len(h.buf) == cap(h.buf) {
 		h.buf = append(h.buf, 0)[:len(h.buf)]
 	}
@@ -44,3 +50,6 @@ func (h *held) data() []byte { return h.buf }
 func (h *held) ended() bool  { return h.eof }
 func (h *held) finish()      {}
 func (h *held) release()     { h.buf = nil }
+
+// sendNow leaves all to a write with time to wait.
+func sendNow(net.Conn, []byte) int { return 0 }

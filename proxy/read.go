@@ -33,10 +33,7 @@ func newReader(conn net.Conn) (*reader, error) {
 
 // first waits for the first byte. errEmpty: there was none.
 func (r *reader) first(patience time.Duration) error {
-	if err := r.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
-	return r.held.first()
+	return r.held.first(func() error { return r.conn.SetReadDeadline(time.Now().Add(patience)) })
 }
 
 // request reads to the end of the request and parses it: to the end of the
@@ -47,10 +44,7 @@ func (r *reader) request(t Deadlines) (request, error) {
 	headBy, wholeBy := start.Add(t.Head), start.Add(t.Request)
 	deadline, complete := headBy, false
 	for {
-		if err := r.conn.SetReadDeadline(deadline); err != nil {
-			return request{}, err
-		}
-		err := r.held.more()
+		err := r.held.more(func() error { return r.conn.SetReadDeadline(deadline) })
 		now := time.Now()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && complete && now.Before(wholeBy):

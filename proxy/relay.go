@@ -104,11 +104,18 @@ func (a *answer) mayRetry(ctx context.Context, err error) bool {
 	return true
 }
 
-// Write gives the caller slowCaller to take p; after that it is slow, and has
+// Write gives what the caller's socket takes at once, and the rest as the
+// caller reads. It gives the caller slowCaller to take p; after that it is slow, and has
 // the rest of its limit. A caller that takes a little at a time makes progress,
 // and each piece has its own time.
 func (a *answer) Write(p []byte) (int, error) {
-	n, err := a.attempt(p, min(slowCaller, a.limit))
+	n := sendNow(a.conn, p)
+	a.written += int64(n)
+	if n == len(p) {
+		return n, nil
+	}
+	rest, err := a.attempt(p[n:], min(slowCaller, a.limit))
+	n += rest
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		a.slow()
 		var more int

@@ -168,6 +168,9 @@ func (c *Client) connect(ctx context.Context, e endpoint, req protocol.Request) 
 		network = TCP
 	}
 	dialer := net.Dialer{Timeout: c.opts.DialTimeout}
+	if c.opts.Timeout > 0 {
+		dialer.KeepAlive = -1 // four system calls for what the time-out sees anyway
+	}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, bare(err)

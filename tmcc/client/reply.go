@@ -17,6 +17,7 @@ const (
 	redirectTag  = "REDIRECT="
 	maxRedirect  = 512   // bytes of a redirect line
 	maxDatagram  = 65535 // bytes; a tmcd sends up to protocol.MaxUDPReply
+	firstChunk   = 4 << 10
 	replyChunk   = 32 << 10
 	maxHostBytes = 255
 )
@@ -47,7 +48,7 @@ func (x exchange) receive(conn net.Conn) (*redirect, error) {
 }
 
 func (x exchange) copyRest(tail *lastByte) error {
-	buf := make([]byte, replyChunk)
+	buf := make([]byte, firstChunk) // most replies need no more
 	for {
 		n, err := tail.Read(buf)
 		if werr := output(x.out, buf[:n]); werr != nil {
@@ -55,6 +56,9 @@ func (x exchange) copyRest(tail *lastByte) error {
 		}
 		if err != nil {
 			return tail.ended(err)
+		}
+		if n == len(buf) && n == firstChunk {
+			buf = make([]byte, replyChunk)
 		}
 	}
 }
