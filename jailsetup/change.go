@@ -73,12 +73,16 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			vnode, err := resolve(site, args[0])
+			if err != nil {
+				return err
+			}
 			conn, err := connect(cmd.Context(), site, s.sitePath, c.start || opts.dryRun)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
-			req := supervise.Request{Verb: c.verb, VNode: args[0], DryRun: opts.dryRun}
+			req := supervise.Request{Verb: c.verb, VNode: vnode, DryRun: opts.dryRun}
 			err = supervise.Call(conn, req, func(r supervise.Reply) {
 				printLine(cmd.OutOrStdout(), r, opts.verbose || opts.dryRun)
 			})

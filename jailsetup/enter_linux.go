@@ -38,13 +38,17 @@ The exit code is the command's; 128 and more, a signal's.`,
 			if err != nil {
 				return err
 			}
+			vnode, err := resolve(site, args[0])
+			if err != nil {
+				return err
+			}
 			conn, err := supervise.Dial(cmd.Context(), site)
 			if err != nil {
 				return err
 			}
 			defer conn.Close()
 			start := startOf(args[1:], opts.user, !opts.noTTY && isTerminal(os.Stdin) && isTerminal(os.Stdout))
-			req := supervise.Request{Verb: supervise.VerbEnter, VNode: args[0], Start: &start}
+			req := supervise.Request{Verb: supervise.VerbEnter, VNode: vnode, Start: &start}
 			if err := supervise.Call(conn, req, func(supervise.Reply) {}); err != nil {
 				return fmt.Errorf("cannot enter %s: %w", args[0], err)
 			}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/lab"
 )
 
 // settings are what every verb is told.
@@ -16,12 +19,25 @@ type settings struct {
 
 // site loads the site file. Every verb needs root: jails are made of what only
 // root may do.
-func (s settings) site() (jail.Site, error) {
+//
+// Without --site it is the host's own, or, where there is none, that of the
+// lab that is up.
+func (s *settings) site() (jail.Site, error) {
 	if os.Geteuid() != 0 {
-		return jail.Site{}, fmt.Errorf("must be root (try: sudo jailsetup …)")
+		return jail.Site{}, errNotRoot
+	}
+	if s.sitePath == "" {
+		if _, err := os.Stat(jail.DefaultSiteFile); errors.Is(err, fs.ErrNotExist) {
+			up := lab.Lab{Dir: lab.DefaultDir}.SitePath()
+			if _, err := os.Stat(up); err == nil {
+				s.sitePath = up
+			}
+		}
 	}
 	return jail.LoadSite(s.sitePath)
 }
+
+var errNotRoot = errors.New("must be root (try: sudo jailsetup …)")
 
 func newRootCommand() *cobra.Command {
 	var s settings
@@ -57,7 +73,7 @@ handed to the command that enter runs.`,
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newHostPortsCommand(&s),
-		newBootVNodesCommand(&s), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
+		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
 	)
 	return root
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"emujail/jailsetup/jail"
 	"emujail/jailsetup/supervise"
 )
 
@@ -48,20 +49,26 @@ removed: nothing of them is left on this host.`,
 			if err != nil {
 				return err
 			}
-			conn, err := connect(cmd.Context(), site, s.sitePath, clean)
-			if err != nil {
-				if errors.Is(err, supervise.ErrNotServed) && !clean {
-					return nil
-				}
-				return err
-			}
-			defer conn.Close()
-			if err := supervise.Call(conn, supervise.Request{Verb: supervise.VerbStop, Clean: clean}, func(supervise.Reply) {}); err != nil {
-				return err
-			}
-			return supervise.AwaitEnd(context.WithoutCancel(cmd.Context()), site)
+			return stop(cmd.Context(), site, s.sitePath, clean)
 		},
 	}
 	cmd.Flags().BoolVar(&clean, "clean", false, "kill every jail and remove all that jails shared")
 	return cmd
+}
+
+// stop ends the supervisor. To clean, one is started if there is none: it
+// knows the way back.
+func stop(ctx context.Context, site jail.Site, sitePath string, clean bool) error {
+	conn, err := connect(ctx, site, sitePath, clean)
+	if err != nil {
+		if errors.Is(err, supervise.ErrNotServed) && !clean {
+			return nil
+		}
+		return err
+	}
+	defer conn.Close()
+	if err := supervise.Call(conn, supervise.Request{Verb: supervise.VerbStop, Clean: clean}, func(supervise.Reply) {}); err != nil {
+		return err
+	}
+	return supervise.AwaitEnd(context.WithoutCancel(ctx), site)
 }

@@ -1,0 +1,225 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// DefaultDir is where the one lab of a host keeps its files.
+const DefaultDir = "/var/emulab/lab"
+
+// Ports of a lab's tmcd and web server, on the control address.
+const (
+	tmcdPort = 7777
+	webPort  = 8088
+)
+
+const (
+	runTimeout   = 2 * time.Minute // for one call of a program
+	startTimeout = 10 * time.Second
+	lookInterval = 20 * time.Millisecond
+)
+
+// Lab is where a lab lies and which programs make it.
+type Lab struct {
+	Dir string // 0700; holds keys
+	Bin string // tmcd-mock's directory
+}
+
+// ErrUp says that there is a lab already.
+var ErrUp = errors.New("a lab is up already (jailsetup down removes it)")
+
+// SitePath is the site file that leads jails to the lab.
+func (l Lab) SitePath() string { return filepath.Join(l.Dir, "site.yaml") }
+
+func (l Lab) manage() string  { return filepath.Join(l.Dir, "mock.sock") }
+func (l Lab) pidFile() string { return filepath.Join(l.Dir, "mock.pid") }
+
+// Exists tells whether there is a lab, whole or half made.
+func (l Lab) Exists() bool {
+	_, err := os.Stat(l.Dir)
+	return err == nil
+}
+
+// Make makes the lab's certificates and its site file. The supervisor comes
+// next, since it makes the address that tmcd listens on; then [Lab.Serve].
+func (l Lab) Make(ctx context.Context, t Testbed) error {
+	if l.Exists() {
+		return ErrUp
+	}
+	prefix, number, err := planOf(t.Addr)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
+		return err
+	}
+	certs := filepath.Join(l.Dir, "certs")
+	if _, err := l.run(ctx, "tmcd-mock", "pki", certs, "--server-name", "boss.emulab.test", "--server-ip", t.Addr.String()); err != nil {
+		return err
+	}
+	text := fmt.Sprintf(`# Made by jailsetup up.
+boss: %s
+certificates: %s
+state: %s
+programs: %s
+control: {prefix: %s, number: %d}
+host_ports: [tcp/%d]
+web: http://%s
+`, netip.AddrPortFrom(t.Addr, tmcdPort), certs, filepath.Join(l.Dir, "jails"), l.Bin, prefix, number,
+		webPort, netip.AddrPortFrom(t.Addr, webPort))
+	return os.WriteFile(l.SitePath(), []byte(text), 0o600)
+}
+
+// planOf finds the control prefix in which the host's address is the address
+// plan's: the .0 of its number's /24.
+func planOf(a netip.Addr) (netip.Prefix, int, error) {
+	for _, private := range [...]string{"172.16.0.0/12", "10.0.0.0/8", "192.168.0.0/16"} {
+		p := netip.MustParsePrefix(private)
+		if !a.Is4() || !p.Contains(a) {
+			continue
+		}
+		base, addr := p.Addr().As4(), a.As4()
+		number := (int(addr[0])-int(base[0]))<<16 + (int(addr[1])-int(base[1]))<<8 + int(addr[2]) - int(base[2])
+		if addr[3] == 0 && number >= 1 {
+			return p, number, nil
+		}
+	}
+	return netip.Prefix{}, 0, fmt.Errorf("host's control address %s: want the plan's, such as 172.16.1.0 (hosts: in the testbed file; its jails are .1 to .254)", a)
+}
+
+// Serve starts tmcd-mock with the file, which it goes on reading when it
+// changes, and the files below webRoot, which may be empty.
+func (l Lab) Serve(ctx context.Context, t Testbed, file, webRoot string) error {
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	args := []string{
+		"serve", "--testbed", file, "--listen", netip.AddrPortFrom(t.Addr, tmcdPort).String(),
+		"--pki", filepath.Join(l.Dir, "certs"), "--manage", l.manage(), "--store", filepath.Join(l.Dir, "reports.db"),
+	}
+	if webRoot != "" {
+		if webRoot, err = filepath.Abs(webRoot); err != nil {
+			return err
+		}
+		args = append(args, "--web", netip.AddrPortFrom(t.Addr, webPort).String(), "--web-root", webRoot)
+	}
+	log, err := os.OpenFile(filepath.Join(l.Dir, "tmcd-mock.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(filepath.Join(l.Bin, "tmcd-mock"), args...)
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	pid := cmd.Process.Pid
+	if err := os.WriteFile(l.pidFile(), []byte(strconv.Itoa(pid)), 0o600); err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	return l.awaitMock(ctx, ended)
+}
+
+func (l Lab) awaitMock(ctx context.Context, ended <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		if _, err := l.States(ctx); err == nil {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			return fmt.Errorf("tmcd-mock ended (%w; see %s)", err, filepath.Join(l.Dir, "tmcd-mock.log"))
+		case <-ctx.Done():
+			return fmt.Errorf("tmcd-mock doesn't begin to serve (see %s)", filepath.Join(l.Dir, "tmcd-mock.log"))
+		case <-time.After(lookInterval):
+		}
+	}
+}
+
+// States asks tmcd-mock for each node's state.
+func (l Lab) States(ctx context.Context) (map[string]string, error) {
+	out, err := l.run(ctx, "tmcd-mock", "show", "--json", "--manage", l.manage())
+	if err != nil {
+		return nil, err
+	}
+	var shown struct {
+		Nodes []struct{ ID, State string }
+	}
+	if err := json.Unmarshal([]byte(out), &shown); err != nil {
+		return nil, fmt.Errorf("tmcd-mock show: %w", err)
+	}
+	states := map[string]string{}
+	for _, n := range shown.Nodes {
+		states[n.ID] = n.State
+	}
+	return states, nil
+}
+
+// Remove ends tmcd-mock and removes the lab's files. Jails and supervisor must
+// be gone. It bears a lab that is half made, and none.
+func (l Lab) Remove() error {
+	if err := l.endMock(); err != nil {
+		return err
+	}
+	return os.RemoveAll(l.Dir)
+}
+
+// endMock ends the recorded process if it is still tmcd-mock.
+func (l Lab) endMock() error {
+	data, err := os.ReadFile(l.pidFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	pid, convErr := strconv.Atoi(strings.TrimSpace(string(data)))
+	if err := errors.Join(err, convErr); err != nil {
+		return err
+	}
+	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	if err != nil || strings.TrimSuffix(filepath.Base(exe), " (deleted)") != "tmcd-mock" {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("end tmcd-mock: %w", err)
+	}
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(lookInterval) {
+		if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
+			return nil
+		}
+	}
+	return fmt.Errorf("tmcd-mock (process %d) doesn't end", pid)
+}
+
+// run runs one of our programs and makes its words the error.
+func (l Lab) run(ctx context.Context, name string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(l.Bin, name), args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		if said := strings.TrimSpace(stderr.String()); said != "" {
+			return "", errors.New(said)
+		}
+		return "", fmt.Errorf("%s: %w", name, err)
+	}
+	return string(out), nil
+}

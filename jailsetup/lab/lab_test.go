@@ -1,0 +1,78 @@
+package lab
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestPlanOf(t *testing.T) {
+	tests := []struct {
+		addr, prefix string
+		number       int
+		err          bool
+	}{
+		{"172.16.1.0", "172.16.0.0/12", 1, false},
+		{"172.17.0.0", "172.16.0.0/12", 256, false},
+		{"10.0.3.0", "10.0.0.0/8", 3, false},
+		{"192.168.7.0", "192.168.0.0/16", 7, false},
+		{"172.16.0.0", "", 0, true},  // the gateway's own
+		{"172.16.1.1", "", 0, true},  // a jail's
+		{"192.0.2.0", "", 0, true},   // not private
+		{"fd00::100", "", 0, true},   // not IPv4
+		{"127.0.0.1", "", 0, true},   // the built-in testbed's
+		{"172.32.1.0", "", 0, true},  // beyond the /12
+		{"10.0.3.254", "", 0, true},  // nobody's
+		{"192.168.0.0", "", 0, true}, // number 0
+	}
+	for _, tt := range tests {
+		p, n, err := planOf(netip.MustParseAddr(tt.addr))
+		if tt.err {
+			if err == nil {
+				t.Errorf("planOf(%s) = %s, %d, want an error", tt.addr, p, n)
+			}
+			continue
+		}
+		if err != nil || p.String() != tt.prefix || n != tt.number {
+			t.Errorf("planOf(%s) = %s, %d, %v, want %s, %d", tt.addr, p, n, err, tt.prefix, tt.number)
+		}
+	}
+}
+
+func TestTestbedOfRows(t *testing.T) {
+	const one = `{"nodes":[{"node_id":"pc1","phys_nodeid":"pc1"},
+		{"node_id":"pcvm1-1","phys_nodeid":"pc1","jailflag":1,"jailip":"172.16.1.1"},
+		{"node_id":"pcvm1-2","phys_nodeid":"pc1","jailflag":1}],
+		"interfaces":[{"node_id":"pc1","IP":"10.1.1.1","role":"expt"},{"node_id":"pc1","IP":"172.16.1.0","role":"ctrl"}],
+		"reserved":[{"node_id":"pcvm1-1","pid":"jails","eid":"demo","vname":"node-a"}]}`
+	tests := []struct{ name, json, err string }{
+		{"one host, one allocated vnode", one, ""},
+		{"no vnodes", `{"nodes":[{"node_id":"pc1","phys_nodeid":"pc1"}]}`, "found them on 0"},
+		{"two hosts", strings.Replace(strings.Replace(one, `"pcvm1-2","phys_nodeid":"pc1"`, `"pcvm2-1","phys_nodeid":"pc2"`, 1),
+			`"reserved":[`, `"reserved":[{"node_id":"pcvm2-1","pid":"jails","eid":"demo","vname":"b"},`, 1), "found them on 2 (pc1, pc2)"},
+		{"no control address", strings.Replace(one, `"role":"ctrl"`, `"role":"expt"`, 1), "host pc1 has no control address"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var r rows
+			if err := json.Unmarshal([]byte(tt.json), &r); err != nil {
+				t.Fatal(err)
+			}
+			got, err := r.testbed("x.yaml")
+			if tt.err != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.err) {
+					t.Fatalf("error %v, want %q", err, tt.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := VNode{"pcvm1-1", "node-a", "jails/demo", "172.16.1.1"}
+			if got.Host != "pc1" || got.Addr.String() != "172.16.1.0" || len(got.VNodes) != 1 || got.VNodes[0] != want {
+				t.Errorf("testbed = %+v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/lab"
+	"emujail/jailsetup/supervise"
+)
+
+func newUpCommand() *cobra.Command {
+	var files string
+	cmd := &cobra.Command{
+		Use:   "up FILE",
+		Short: "boot every vnode of a testbed file, with a tmcd of its own",
+		Long: `up is a testbed on one host, by one command: it starts a tmcd-mock that serves
+FILE on the host's control address, boots every vnode of the file, waits until
+they have configured themselves, and says how to get in. While it is up, the
+other verbs find it without --site, and a change of FILE is served at once.
+
+The file's host must have an address of the control network's plan, such as
+172.16.1.0; its jails are .1 to .254.`,
+		Example: `  jailsetup up two-nodes.yaml --files tarballs
+  jailsetup enter node-a
+  jailsetup down`,
+		Args: exactly(1, "one FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return up(cmd.Context(), args[0], files, cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&files, "files", "", "serve tarballs and packages from below `DIR`")
+	return cmd
+}
+
+func newDownCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "down",
+		Short: "remove what up has made",
+		Long:  `down kills the vnodes, ends supervisor and tmcd-mock, and removes their files.`,
+		Args:  exactly(0, "none"),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return down(cmd.Context()) },
+	}
+}
+
+// theLab is the host's one lab, made of the programs beside this one.
+func theLab() (lab.Lab, error) {
+	if os.Geteuid() != 0 {
+		return lab.Lab{}, errNotRoot
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return lab.Lab{}, err
+	}
+	return lab.Lab{Dir: lab.DefaultDir, Bin: filepath.Dir(self)}, nil
+}
+
+func up(ctx context.Context, file, files string, w io.Writer) (err error) {
+	l, err := theLab()
+	if err != nil {
+		return err
+	}
+	t, err := l.Read(ctx, file)
+	if err != nil {
+		return err
+	}
+	if err := l.Make(ctx, t); err != nil {
+		if errors.Is(err, lab.ErrUp) {
+			return err
+		}
+		return errors.Join(err, l.Remove())
+	}
+	s := &settings{sitePath: l.SitePath()}
+	site, err := s.site()
+	if err != nil {
+		return errors.Join(err, l.Remove())
+	}
+	conn, err := connect(ctx, site, s.sitePath, true)
+	if err != nil {
+		return errors.Join(err, l.Remove())
+	}
+	conn.Close()
+	if err := l.Serve(ctx, t, file, files); err != nil {
+		return errors.Join(err, down(context.WithoutCancel(ctx)))
+	}
+	var tasks []task
+	for _, v := range t.VNodes {
+		tasks = append(tasks, task{supervise.VerbBoot, v.ID})
+	}
+	booted := doAll(ctx, s, site, tasks, io.Discard)
+	states, err := awaitUp(ctx, l, t)
+	if err := errors.Join(err, describe(w, t, states)); err != nil {
+		return err
+	}
+	return booted
+}
+
+// configureTimeout is how long vnodes may configure themselves: a minute, and
+// two seconds each.
+func configureTimeout(n int) time.Duration { return time.Minute + time.Duration(n)*2*time.Second }
+
+// awaitUp waits until each vnode is ISUP or has failed, or time is up.
+func awaitUp(ctx context.Context, l lab.Lab, t lab.Testbed) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, configureTimeout(len(t.VNodes)))
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		states, err := l.States(ctx)
+		if err != nil {
+			return nil, err
+		}
+		settled := 0
+		for _, v := range t.VNodes {
+			if s := states[v.ID]; s == "ISUP" || s == "TBFAILED" {
+				settled++
+			}
+		}
+		if settled == len(t.VNodes) {
+			return states, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return states, nil // what they are is shown
+		}
+	}
+}
+
+// describe prints the vnodes and how to get in.
+func describe(w io.Writer, t lab.Testbed, states map[string]string) error {
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintln(tw, "NODE\tVNODE\tEXPERIMENT\tADDRESS\tSTATE")
+	for _, v := range t.VNodes {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\n", v.Name, v.ID, v.Experiment, v.Addr, states[v.ID])
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(t.VNodes) == 0 {
+		return nil
+	}
+	first := t.VNodes[0]
+	_, err := fmt.Fprintf(w, "\nTo get in: jailsetup enter %s, or ssh USER@%s from this host. To end: jailsetup down.\n", first.Name, first.Addr)
+	return err
+}
+
+func down(ctx context.Context) error {
+	l, err := theLab()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(l.SitePath()); errors.Is(err, fs.ErrNotExist) {
+		return l.Remove() // nothing, or half made: no supervisor was started
+	}
+	s := &settings{sitePath: l.SitePath()}
+	site, err := s.site()
+	if err != nil {
+		return err
+	}
+	if err := stop(ctx, site, s.sitePath, true); err != nil {
+		return err
+	}
+	return l.Remove()
+}
+
+// resolve turns a vnode's name in its experiment into its id, for a jail that
+// is on this host; anything else is taken for an id.
+func resolve(site jail.Site, name string) (string, error) {
+	jails, err := supervise.List(site)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, j := range jails {
+		if j.VNode == name {
+			return name, nil
+		}
+		if j.NickName == name {
+			found = append(found, j.VNode)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return name, nil
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%s is the name of %d vnodes here (%v): use an id", name, len(found), found)
+}
