@@ -127,9 +127,7 @@ func commands() []*cobra.Command {
 		newStatusCommand(),
 		newReloadCommand(),
 		newReplayCommand(),
-		newImportCommand(),
-		newExportCommand(),
-		newReplayCommand(),
+		newCheckCommand(),
 		newImportCommand(),
 		newExportCommand(),
 	}
