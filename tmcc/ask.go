@@ -95,6 +95,7 @@ func (q *question) show(reply []byte, found bool) error {
 // explain adds a remedy to an error of the client's, where there is one.
 func (q *question) explain(err error) error {
 	if errors.Is(err, client.ErrNoProgress) {
+		//lint:ignore ST1005 the original's own words, which scripts look for
 		err = fmt.Errorf("%w\ntmcc: Timed out because there was no progress!", err)
 		if q.route.network == client.UDP {
 			err = fmt.Errorf("%w (over UDP an empty answer is no answer at all)", err)

@@ -12,7 +12,7 @@ import (
 )
 
 // two servers, the first of which redirects to the second.
-func redirected(t *testing.T, line string, req protocol.Request) (reply []byte, err error, first, second []string) {
+func redirected(t *testing.T, line string, req protocol.Request) (reply []byte, first, second []string, err error) {
 	t.Helper()
 	a := serve(t, "tcp", "127.0.0.1:0", answer(line))
 	b := serve(t, "tcp", "127.0.0.2:0", answer("hello\n"))
@@ -23,7 +23,7 @@ func redirected(t *testing.T, line string, req protocol.Request) (reply []byte, 
 	})
 	c := mustNew(t, Options{Network: TCP, Servers: servers})
 	reply, err = c.Do(within(t), req)
-	return reply, err, a.requests(), b.requests()
+	return reply, a.requests(), b.requests(), err
 }
 
 func TestRedirect(t *testing.T) {
@@ -40,7 +40,7 @@ func TestRedirect(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := status()
 			req.VNodeID = row.vnode
-			got, err, first, second := redirected(t, row.line, req)
+			got, first, second, err := redirected(t, row.line, req)
 			if err != nil || string(got) != "hello\n" {
 				t.Errorf("Do = %q, %v", got, err)
 			}
@@ -68,7 +68,7 @@ func TestRedirectRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			req := status()
 			req.ProxyFor = row.proxyFor
-			got, err, _, second := redirected(t, row.line, req)
+			got, _, second, err := redirected(t, row.line, req)
 			if !errors.Is(err, ErrRedirect) || len(got) != 0 || len(second) != 0 {
 				t.Errorf("Do = %q, %v; the second server saw %q", got, err, second)
 			}
@@ -79,7 +79,7 @@ func TestRedirectRefused(t *testing.T) {
 func TestRedirectSameJail(t *testing.T) {
 	req := status()
 	req.ProxyFor = "pcvm1-1"
-	_, err, _, second := redirected(t, "REDIRECT=127.0.0.2:pcvm1-1\n", req)
+	_, _, second, err := redirected(t, "REDIRECT=127.0.0.2:pcvm1-1\n", req)
 	if err != nil || len(second) != 1 || second[0] != "PROXYFOR=pcvm1-1 VERSION=40 status " {
 		t.Errorf("%v; the second server saw %q", err, second)
 	}

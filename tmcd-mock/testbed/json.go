@@ -173,14 +173,6 @@ func (d *Dirs) fromJSON(m map[string]any) bool {
 	return len(m) == 0
 }
 
-func (s *Site) keyList() string {
-	var names []string
-	for _, f := range s.fields() {
-		names = append(names, f.key)
-	}
-	return strings.Join(names, ", ")
-}
-
 // Export writes db as rows, in the form of testbed.json: one row a line,
 // columns sorted by name, those left out that have their table's default.
 func (db *DB) Export(w io.Writer) error {
