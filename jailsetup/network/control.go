@@ -13,7 +13,11 @@ import (
 // Names and defaults of the control network.
 const (
 	DefaultRunDir = "/run/emulab"
-	DefaultUplink = "emuctl0" // the one device of ours in the host's namespace
+	DefaultUplink = "emuctl0"       // the one device of ours in the host's namespace
+	DefaultPool   = "100.64.0.0/24" // private addresses of jails that share the host's (RFC 6598)
+
+	// LinkPort is the UDP port of links between hosts (VXLAN).
+	LinkPort = 24789
 
 	controlPin    = "control" // pin of the control namespace
 	controlBridge = "ctl"     // the bridge in it
@@ -31,6 +35,12 @@ type Control struct {
 	Uplink    string       `json:"uplink"`               // device in the host's namespace
 	HostPorts []Port       `json:"host_ports,omitempty"` // where the host answers jails: what the operator listed, else nothing
 	RunDir    string       `json:"run_dir"`              // pins and lock lie here; a tmpfs
+
+	// Address is the host's as others see it: jails without an address of their
+	// own share it ([SharedAddress]). Invalid: Host.
+	Address netip.Addr `json:"address"`
+	// Pool holds the private addresses of such jails; nobody else sees them.
+	Pool netip.Prefix `json:"pool"`
 }
 
 // ControlIn is the control network in prefix for the physical host number of
@@ -53,6 +63,8 @@ func ControlIn(prefix netip.Prefix, number int) (Control, error) {
 		Gateway: base.Next(),
 		Uplink:  DefaultUplink,
 		RunDir:  DefaultRunDir,
+		Address: host,
+		Pool:    netip.MustParsePrefix(DefaultPool),
 	}, nil
 }
 
@@ -79,6 +91,12 @@ func (c Control) Validate() error {
 			return fmt.Errorf("control %s address %s: want an IPv4 address inside %s", a.name, a.addr, c.Prefix)
 		}
 	}
+	if !c.Address.Is4() {
+		return fmt.Errorf("control address %s: want the host's IPv4 address", c.Address)
+	}
+	if !c.Pool.IsValid() || !c.Pool.Addr().Is4() || c.Pool.Overlaps(c.Prefix) {
+		return fmt.Errorf("control pool %s: want an IPv4 prefix outside %s", c.Pool, c.Prefix)
+	}
 	if c.Host == c.Gateway {
 		return fmt.Errorf("control host address %s: is the gateway's too", c.Host)
 	}
@@ -96,8 +114,12 @@ func (c Control) Validate() error {
 	return nil
 }
 
-// CheckJail says whether a jail of this host may have the address.
+// CheckJail says whether a jail of this host may have the address, as its own
+// or as its private one.
 func (c Control) CheckJail(a netip.Addr) error {
+	if c.Pool.Contains(a) {
+		return nil
+	}
 	if !a.Is4() || !c.Jails.Contains(a) {
 		return fmt.Errorf("jail address %s: want one inside %s", a, c.Jails)
 	}

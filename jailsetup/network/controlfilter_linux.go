@@ -3,6 +3,7 @@ package network
 import (
 	"crypto/sha256"
 	"net/netip"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -21,6 +22,8 @@ type controlSets struct {
 	experiments *nftables.Set // inet: address : experiment
 	members     *nftables.Set // inet: experiment . address
 	connections *nftables.Set // inet: address, with its tracked connections
+	sharers     *nftables.Set // inet: private address of a jail that shares the host's
+	redirects   *nftables.Set // inet: port of the shared address : private address
 }
 
 func newControlSets() controlSets {
@@ -35,6 +38,8 @@ func newControlSets() controlSets {
 		},
 		members:     concatSet(inet, "members", nftables.TypeIP6Addr, nftables.TypeIPAddr),
 		connections: &nftables.Set{Table: inet, Name: "connections", KeyType: nftables.TypeIPAddr, Dynamic: true, Size: 65535},
+		sharers:     &nftables.Set{Table: inet, Name: "sharers", KeyType: nftables.TypeIPAddr},
+		redirects:   redirectMap(inet),
 	}
 }
 
@@ -93,18 +98,23 @@ func controlRouterTable(c Control, s controlSets) table {
 		meta(expr.MetaKeyL4PROTO, reg0), transport(2, 2, reg1), in(reg0, s.hostPorts))
 	jailToJail := when(ipv4(), from(controlBridge), to(controlBridge),
 		ip4Src(reg0), mapped(reg0, reg0, s.experiments), ip4Dst(reg4), in(reg0, s.members))
+	shares := when(ipv4(), from(controlBridge), ip4Src(reg0), in(reg0, s.sharers))
 	ping := func(dev string) rule {
 		return when(ipv4(), from(dev), toHost(c.Gateway), l4proto(unix.IPPROTO_ICMP), icmpType(8), accept())
 	}
 	return table{
 		family: nftables.TableFamilyINet,
-		sets:   []*nftables.Set{s.hostPorts, s.experiments, s.members, s.connections},
+		sets:   []*nftables.Set{s.hostPorts, s.experiments, s.members, s.connections, s.sharers, s.redirects},
 		chains: []chain{
 			{
 				name: "raw", hook: nftables.ChainHookPrerouting, priority: -300, policy: nftables.ChainPolicyAccept,
 				rules: []rule{
 					when(ipv4(), from(controlBridge), toHost(c.Host), accept()),
 					when(ipv4(), from(controlBridge), toHost(c.Gateway), notrack(), accept()),
+					// An address is translated between jails only if one of them shares.
+					when(shares, accept()),
+					when(ipv4(), from(controlBridge), toPrefix(c.Pool), accept()),
+					when(ipv4(), from(controlBridge), toHost(c.Address), accept()),
 					when(ipv4(), from(controlBridge), toPrefix(c.Jails), notrack(), accept()),
 					// Anywhere else: no route leads there, but the kernel says
 					// so to each jail once in two seconds only.
@@ -112,6 +122,7 @@ func controlRouterTable(c Control, s controlSets) table {
 					when(ipv4(), from(controlBridge), prohibit()),
 				},
 			},
+			siblingChain(c, s),
 			{
 				name: "input", hook: nftables.ChainHookInput, priority: 0, policy: nftables.ChainPolicyDrop,
 				rules: []rule{
@@ -122,15 +133,18 @@ func controlRouterTable(c Control, s controlSets) table {
 			},
 			{
 				name: "forward", hook: nftables.ChainHookForward, priority: 0, policy: nftables.ChainPolicyDrop,
-				rules: []rule{
+				rules: slices.Concat([]rule{
 					when(ipv4(), tracked(), accept()),
 					when(ipv4(), from(controlUplink), to(controlBridge), fromHost(c.Host), toPrefix(c.Jails), accept()),
+					// The host's own table has seen to what comes from elsewhere.
+					when(ipv4(), from(controlUplink), to(controlBridge), toPrefix(c.Pool), accept()),
 					when(jailToHost, overLimit(s.connections, maxConnections), drop()),
 					when(jailToHost, accept()),
 					when(jailToJail, accept()),
+				}, outRules(c, s, shares), []rule{
 					when(ipv4(), from(controlBridge), resetTCP()),
 					when(ipv4(), from(controlBridge), prohibit()),
-				},
+				}),
 			},
 		},
 	}

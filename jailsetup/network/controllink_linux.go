@@ -21,7 +21,7 @@ type ControlLink struct {
 	Control    Control
 	VNode      string
 	Experiment string     // "pid/eid": jails of the same one reach each other
-	Addr       netip.Addr // JAILIP, one of Control.Jails
+	Addr       netip.Addr // JAILIP, one of Control.Jails; or a private one, of Control.Pool
 	MAC        MAC        // CTRLMAC; zero: [ControlMAC] of Addr
 	Name       string     // inside; empty: eth0
 	Generation uint64     // boot serial: grows with each boot of this vnode
@@ -165,7 +165,7 @@ func (s ControlLink) setUp(h *netlink.Handle, l netlink.Link) error {
 		return err
 	}
 	return addRoute(h, &netlink.Route{
-		LinkIndex: l.Attrs().Index, Dst: prefixNet(netip.MustParsePrefix("0.0.0.0/0")),
+		LinkIndex: l.Attrs().Index, Dst: prefixNet(everywhere()),
 		Gw: s.Control.Gateway.AsSlice(), Src: s.Addr.AsSlice(), Flags: int(netlink.FLAG_ONLINK),
 	})
 }

@@ -115,11 +115,12 @@ func removeOther(ctx context.Context, c Control) error {
 // standsAs says whether what stands has the addresses of c, as far as it stands.
 func standsAs(h *netlink.Handle, c Control) (bool, error) {
 	for _, want := range []struct {
-		dev          string
-		addr, routes string
+		dev    string
+		addr   string
+		routes []string
 	}{
-		{controlBridge, c.Gateway.String() + "/32", c.Jails.Masked().String()},
-		{controlUplink, "", c.Host.String() + "/32"},
+		{controlBridge, c.Gateway.String() + "/32", []string{c.Jails.Masked().String(), c.Pool.Masked().String()}},
+		{controlUplink, "", []string{c.Host.String() + "/32", prefixNet(everywhere()).String()}},
 	} {
 		l, err := linkByName(h, want.dev)
 		if err != nil {
@@ -142,7 +143,7 @@ func standsAs(h *netlink.Handle, c Control) (bool, error) {
 			}
 		}
 		for _, r := range routes {
-			if r.Dst.String() != want.routes {
+			if r.Dst != nil && !slices.Contains(want.routes, r.Dst.String()) {
 				return false, nil
 			}
 		}
@@ -175,9 +176,15 @@ func ensureControlBridge(h *netlink.Handle, c Control) error {
 	if err := addAddress(h, br, netip.PrefixFrom(c.Gateway, 32)); err != nil {
 		return err
 	}
-	return addRoute(h, &netlink.Route{
-		LinkIndex: br.Attrs().Index, Dst: prefixNet(c.Jails), Scope: netlink.SCOPE_LINK, Src: c.Gateway.AsSlice(),
-	})
+	for _, p := range []netip.Prefix{c.Jails, c.Pool} {
+		err := addRoute(h, &netlink.Route{
+			LinkIndex: br.Attrs().Index, Dst: prefixNet(p), Scope: netlink.SCOPE_LINK, Src: c.Gateway.AsSlice(),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ensureUplink joins the host's namespace, which is the caller's, with the
@@ -253,8 +260,15 @@ func setUpRouterEnd(h *netlink.Handle, c Control) error {
 	if err := addNeighbour(h, up, c.Host, uplinkHostMAC(c)); err != nil {
 		return err
 	}
-	return addRoute(h, &netlink.Route{
+	err = addRoute(h, &netlink.Route{
 		LinkIndex: up.Attrs().Index, Dst: hostNet(c.Host), Scope: netlink.SCOPE_LINK, Src: c.Gateway.AsSlice(),
+	})
+	if err != nil {
+		return err
+	}
+	// For jails that share the host's address; the filter lets nobody else out.
+	return addRoute(h, &netlink.Route{
+		LinkIndex: up.Attrs().Index, Dst: prefixNet(everywhere()), Gw: c.Host.AsSlice(), Flags: int(netlink.FLAG_ONLINK),
 	})
 }
 

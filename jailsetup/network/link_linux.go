@@ -244,6 +244,9 @@ func isFallback(l netlink.Link) bool {
 	return false
 }
 
+// everywhere is the destination of a default route.
+func everywhere() netip.Prefix { return netip.PrefixFrom(netip.IPv4Unspecified(), 0) }
+
 func hostNet(a netip.Addr) *net.IPNet { return prefixNet(netip.PrefixFrom(a, a.BitLen())) }
 
 func prefixNet(p netip.Prefix) *net.IPNet {

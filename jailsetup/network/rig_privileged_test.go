@@ -39,7 +39,10 @@ type testJail struct {
 	gen   uint64
 }
 
-func newRig(t *testing.T) *rig {
+func newRig(t *testing.T) *rig { return newRigAt(t, netip.Addr{}) }
+
+// newRigAt is a host whose address others see; invalid: nobody does.
+func newRigAt(t *testing.T, address netip.Addr) *rig {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	t.Cleanup(cancel)
@@ -48,6 +51,9 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	c.RunDir = filepath.Join(t.TempDir(), "run")
+	if address.IsValid() {
+		c.Address = address
+	}
 	r := &rig{t: t, ctx: ctx, c: c}
 	hostLoopbackUp(t)
 	r.do(HostControl{c}, nil, &r.undo)

@@ -114,13 +114,21 @@ func ipv4() rule                 { return when(meta(expr.MetaKeyNFPROTO, reg0), 
 func l4proto(p byte) rule        { return when(meta(expr.MetaKeyL4PROTO, reg0), is(reg0, p)) }
 func sourcePort(p uint16) rule   { return when(transport(0, 2, reg0), is(reg0, be16(p)...)) }
 func icmpType(t byte) rule       { return when(transport(0, 1, reg0), is(reg0, t)) }
+func destPort(p uint16) rule     { return when(transport(2, 2, reg0), is(reg0, be16(p)...)) }
 func fromHost(a netip.Addr) rule { return when(ip4Src(reg0), is(reg0, a.AsSlice()...)) }
 func toHost(a netip.Addr) rule   { return when(ip4Dst(reg0), is(reg0, a.AsSlice()...)) }
+func toOther(a netip.Addr) rule  { return when(ip4Dst(reg0), isNot(reg0, a.AsSlice()...)) }
+func toOtherDev(dev string) rule {
+	return when(meta(expr.MetaKeyOIFNAME, reg0), isNot(reg0, ifName(dev)...))
+}
 
-func toPrefix(p netip.Prefix) rule {
+func toPrefix(p netip.Prefix) rule   { return when(ip4Dst(reg0), inPrefix(p)) }
+func fromPrefix(p netip.Prefix) rule { return when(ip4Src(reg0), inPrefix(p)) }
+
+func inPrefix(p netip.Prefix) rule {
 	mask := make([]byte, 4)
 	binary.BigEndian.PutUint32(mask, ^uint32(0)<<(32-p.Bits()))
-	return when(ip4Dst(reg0), masked(reg0, mask), is(reg0, p.Masked().Addr().AsSlice()...))
+	return when(masked(reg0, mask), is(reg0, p.Masked().Addr().AsSlice()...))
 }
 
 // linkLocalGroup matches 01:80:c2:00:00:*, to which STP, LLDP, pause and their
@@ -144,6 +152,31 @@ func tracked() rule {
 		masked(reg0, binaryutil.NativeEndian.PutUint32(states)),
 		isNot(reg0, 0, 0, 0, 0),
 	)
+}
+
+// redirected matches packets of a connection whose destination was translated.
+func redirected() rule {
+	const dstNAT = 1 << 5 // IPS_DST_NAT
+	return when(
+		rule{&expr.Ct{Key: expr.CtKeySTATUS, Register: reg0}},
+		masked(reg0, binaryutil.NativeEndian.PutUint32(dstNAT)),
+		isNot(reg0, 0, 0, 0, 0),
+	)
+}
+
+// redirect translates the destination to the address in reg.
+func redirect(reg uint32) rule {
+	return rule{&expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg}}
+}
+
+// comeFrom translates the source to the address, and to a port of the range
+// whose ends are in low and the register after it; low 0 is any port.
+func comeFrom(a netip.Addr, low uint32) rule {
+	nat := &expr.NAT{Type: expr.NATTypeSourceNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg0}
+	if low != 0 {
+		nat.RegProtoMin, nat.RegProtoMax = low, low+1
+	}
+	return rule{&expr.Immediate{Register: reg0, Data: a.AsSlice()}, nat}
 }
 
 // overLimit matches if the source address has more than n tracked connections;

@@ -35,6 +35,11 @@ func TestStepsAsData(t *testing.T) {
 		{ControlLink{Control: c, VNode: "pcvm1-1", Experiment: "p/e", Addr: netip.MustParseAddr("172.16.1.1"), Generation: 37, Group: 5},
 			"make control interface eth0 of pcvm1-1: 172.16.1.1, MAC 02:45:ac:10:01:01, by 172.16.0.1",
 			`control-link {"run_dir":"/run/emulab","vnode":"pcvm1-1","experiment":"p/e","link":"vbcy5gmad000011","addr":"172.16.1.1","mac":"02:45:ac:10:01:01","group":5}`},
+		{SharedAddress{Control: Control{Address: c.Host, Pool: c.Pool, Gateway: c.Gateway, Uplink: "u"}, VNode: "pcvm1-2",
+			Addr: netip.MustParseAddr("100.64.0.1"), Low: 3000, High: 3255},
+			"share ports 3000-3255 of 172.16.1.0 with pcvm1-2: translated to 100.64.0.1",
+			`shared-address {"control":{"prefix":"","host":"","jails":"","gateway":"172.16.0.1","uplink":"u","run_dir":"","address":"172.16.1.0",` +
+				`"pool":"100.64.0.0/24"},"addr":"100.64.0.1","low":3000,"high":3255}`},
 		{ExperimentNamespace{RunDir: c.RunDir, Experiment: "p/e"},
 			"make network namespace " + experimentPin("p/e") + " for experiment p/e",
 			`experiment-namespace {"run_dir":"/run/emulab","pin":"` + experimentPin("p/e") + `"}`},

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -11,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tableName is the name of all tables of ours.
+// tableName is the name of all tables of ours in namespaces of ours.
 const tableName = "emujail"
 
 // chain is a base chain: where it hooks, what becomes of what no rule decides.
@@ -20,18 +21,20 @@ type chain struct {
 	hook     *nftables.ChainHook
 	priority nftables.ChainPriority
 	policy   nftables.ChainPolicy
+	kind     nftables.ChainType // empty: filter
 	rules    []rule
 }
 
 // table is a table as it should be. Sets are told by name only.
 type table struct {
+	name   string // empty: tableName
 	family nftables.TableFamily
 	sets   []*nftables.Set
 	chains []chain
 }
 
 func (t table) handle() *nftables.Table {
-	return &nftables.Table{Name: tableName, Family: t.family}
+	return &nftables.Table{Name: cmp.Or(t.name, tableName), Family: t.family}
 }
 
 // apply makes the calling thread's namespace have the tables as they should be,
@@ -44,19 +47,20 @@ func apply(tables ...table) error {
 	if err != nil {
 		return fmt.Errorf("open nftables socket: %w", err)
 	}
-	marks, err := oldMarks(conn)
+	chains, err := conn.ListChains()
 	if err != nil {
-		return err
+		return fmt.Errorf("list filter chains: %w", err)
 	}
 	for _, t := range tables {
 		mark, err := t.mark()
 		if err != nil {
 			return err
 		}
-		if old := marks[t.family]; len(old) == 1 && old[0].Name == mark {
+		old := t.oldMarks(chains)
+		if len(old) == 1 && old[0].Name == mark {
 			continue
 		}
-		if err := t.write(conn, mark, marks[t.family]); err != nil {
+		if err := t.write(conn, mark, old); err != nil {
 			return err
 		}
 	}
@@ -90,18 +94,14 @@ func (t table) write(conn *nftables.Conn, mark string, old []*nftables.Chain) er
 // has: a hash of them.
 const markPrefix = "rules-"
 
-func oldMarks(conn *nftables.Conn) (map[nftables.TableFamily][]*nftables.Chain, error) {
-	list, err := conn.ListChains()
-	if err != nil {
-		return nil, fmt.Errorf("list filter chains: %w", err)
-	}
-	marks := map[nftables.TableFamily][]*nftables.Chain{}
-	for _, c := range list {
-		if c.Table.Name == tableName && strings.HasPrefix(c.Name, markPrefix) {
-			marks[c.Table.Family] = append(marks[c.Table.Family], c)
+func (t table) oldMarks(chains []*nftables.Chain) []*nftables.Chain {
+	var marks []*nftables.Chain
+	for _, c := range chains {
+		if c.Table.Name == t.handle().Name && c.Table.Family == t.family && strings.HasPrefix(c.Name, markPrefix) {
+			marks = append(marks, c)
 		}
 	}
-	return marks, nil
+	return marks
 }
 
 func (t table) mark() (string, error) {
@@ -110,7 +110,7 @@ func (t table) mark() (string, error) {
 		fmt.Fprintf(h, "set %s %s %s %v\n", s.Name, s.KeyType.Name, s.DataType.Name, s.Dynamic)
 	}
 	for _, c := range t.chains {
-		fmt.Fprintf(h, "chain %s %d %d %d\n", c.name, *c.hook, c.priority, c.policy)
+		fmt.Fprintf(h, "chain %s %d %d %d %s\n", c.name, *c.hook, c.priority, c.policy, c.kind)
 		for _, r := range c.rules {
 			for _, e := range r {
 				b, err := expr.Marshal(byte(t.family), e)
@@ -128,7 +128,7 @@ func (t table) mark() (string, error) {
 func addChain(conn *nftables.Conn, t *nftables.Table, c chain) {
 	priority, policy := c.priority, c.policy
 	added := conn.AddChain(&nftables.Chain{
-		Table: t, Name: c.name, Type: nftables.ChainTypeFilter,
+		Table: t, Name: c.name, Type: cmp.Or(c.kind, nftables.ChainTypeFilter),
 		Hooknum: c.hook, Priority: &priority, Policy: &policy,
 	})
 	conn.FlushChain(added)

@@ -15,6 +15,7 @@ const (
 	KindControlLink         = "control-link"         // a jail's control interface and what lets it send
 	KindExperimentNamespace = "experiment-namespace" // an experiment's namespace, if no link is in it
 	KindExperimentLink      = "experiment-link"      // a jail's interface on a LAN and what lets it send
+	KindSharedAddress       = "shared-address"       // ports of the host's address that are a jail's
 	KindSplice              = "splice"               // the pair between a jail's interface and its LAN
 )
 
@@ -30,6 +31,7 @@ func Deeds() plan.Deeds {
 			return err
 		}),
 		KindControlLink:         deed(undoControlLink),
+		KindSharedAddress:       deed(undoSharedAddress),
 		KindExperimentNamespace: deed(undoExperimentNamespace),
 		KindExperimentLink:      deed(undoExperimentLink),
 		KindSplice:              deed(undoExperimentLink), // a link, and what lets it send
