@@ -102,48 +102,7 @@ func attach(ctx context.Context, conn net.Conn, tty bool) (int, error) {
 	stop := forwardSignals(ctx, out, tty)
 	defer stop()
 	go out.stdin(os.Stdin) // ends with the process: a read of a terminal can't be called off
-	return receive(conn)
-}
-
-// receive copies what comes out of the jail until its last frame.
-func receive(conn net.Conn) (int, error) {
-	for {
-		f, err := console.ReadFrame(conn)
-		if err != nil {
-			return 0, fmt.Errorf("session broke off: %w", err)
-		}
-		switch f.Type {
-		case console.TypeStdout:
-			_, err = os.Stdout.Write(f.Payload)
-		case console.TypeStderr:
-			_, err = os.Stderr.Write(f.Payload)
-		case console.TypeExit:
-			var exit console.Exit
-			if err := json.Unmarshal(f.Payload, &exit); err != nil {
-				return 0, fmt.Errorf("exit status: %w", err)
-			}
-			if exit.Error != "" {
-				return 0, fmt.Errorf("%s", printable(exit.Error))
-			}
-			return exit.Code & 0xff, nil
-		}
-		if err != nil {
-			return 0, err
-		}
-	}
-}
-
-// printable shows a jail's words: control characters as \xNN.
-func printable(s string) string {
-	var out []byte
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f {
-			out = fmt.Appendf(out, `\x%02x`, c)
-		} else {
-			out = append(out, c)
-		}
-	}
-	return string(out)
+	return receive(conn, streams{out: os.Stdout, err: os.Stderr})
 }
 
 // frameWriter sends frames of several goroutines.

@@ -72,7 +72,7 @@ handed to the command that enter runs.`,
 	})
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
-		newListCommand(&s), newEnterCommand(&s), newHostPortsCommand(&s),
+		newListCommand(&s), newEnterCommand(&s), newLogsCommand(&s), newHostPortsCommand(&s),
 		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
 	)
 	return root

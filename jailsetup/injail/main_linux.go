@@ -10,6 +10,7 @@
 //	injail agents          the traffic generators and other agents
 //	injail event …         tell an agent of this jail something
 //	injail logrotate …     the hourly rotation of the jail's logs
+//	injail cat …           logs, read with care, for "jailsetup logs"
 //	reboot, halt, poweroff, shutdown      links to injail
 //
 // It isn't an init system: nothing is restarted, nothing is ordered. It starts
@@ -49,6 +50,7 @@ const usage = `usage: injail                       as PID 1: boot the jail (/etc
        injail agents [OPTION]…
        injail event OBJECT ACTION [KEY=VALUE]…
        injail logrotate [-size BYTES] [-keep N] FILE…
+       injail cat [-f] [-n LINES] PATH…
        injail -h | -help            this text
        reboot | halt | poweroff [-f]
        shutdown [-h|-P|-H|-r] [now|+MINUTES|HH:MM]
@@ -76,6 +78,8 @@ func run(args []string) int {
 		return become(args[1:])
 	case "logrotate":
 		return rotateMain(args[2:])
+	case "cat":
+		return catMain(args[2:])
 	case "-h", "-help", "--help", "help":
 		fmt.Print(usage)
 		return exitOK
