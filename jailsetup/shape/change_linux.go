@@ -82,7 +82,7 @@ func (k *Keeper) Change(ctx context.Context, experiment, lan, node string, words
 		}
 	}
 	for _, l := range links {
-		if err := k.Shape(ctx, l); err != nil {
+		if err := k.shape(ctx, l, true); err != nil {
 			return nil, err
 		}
 	}
@@ -99,7 +99,7 @@ func (k *Keeper) Show(experiment, lan, node string) ([]Status, error) {
 	defer k.mu.Unlock()
 	carried := map[string]delay.Link{}
 	if k.node != nil {
-		if carried, err = k.node.links(); err != nil {
+		if carried, err = k.node.links(); err != nil && k.node.alive() {
 			return nil, err
 		}
 	}

@@ -70,7 +70,11 @@ func (k *Keeper) byNode(b Both) bool {
 
 // Shape makes the link as it says, for the first time or anew. Its record is
 // on disk before anything is done.
-func (k *Keeper) Shape(ctx context.Context, l Link) error {
+func (k *Keeper) Shape(ctx context.Context, l Link) error { return k.shape(ctx, l, false) }
+
+// shape does it; again means that the link must be there: its jail may have
+// gone meanwhile.
+func (k *Keeper) shape(ctx context.Context, l Link, again bool) error {
 	if err := l.Shape.Check(); err != nil {
 		return fmt.Errorf("shape %s: %w", l, err)
 	}
@@ -81,6 +85,9 @@ func (k *Keeper) Shape(ctx context.Context, l Link) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old, known := k.links[id]
+	if again && !known {
+		return fmt.Errorf("shape %s: %w", l, ErrNoLink)
+	}
 	l.Spliced = known && old.Spliced || !l.Shape.Out.Plain() || !l.Shape.In.Plain()
 	if err := l.save(k.runDir); err != nil {
 		return err

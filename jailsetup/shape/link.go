@@ -87,14 +87,14 @@ func forget(runDir, id string) error {
 
 // Records reads the records of all links of this host, by their names.
 func Records(runDir string) (map[string]Link, error) {
+	list := map[string]Link{}
 	entries, err := os.ReadDir(dir(runDir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return list, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	list := map[string]Link{}
 	for _, e := range entries {
 		id, ok := strings.CutSuffix(e.Name(), ".json")
 		if !ok {
