@@ -210,19 +210,3 @@ func hostname(s protocol.Status, domain string) string {
 	}
 	return s.NickName[:min(len(s.NickName), maxHostname)]
 }
-
-// Address is the jail's own control address as text, or empty.
-func (w Wish) Address() string {
-	if !w.Jail.JailIP.IsValid() {
-		return ""
-	}
-	return w.Jail.JailIP.String()
-}
-
-// SSHDPort is where the jail's sshd listens: 22 at an address of its own.
-func (w Wish) SSHDPort() int {
-	if w.Jail.JailIP.IsValid() || w.Jail.SSHDPort == 0 {
-		return 22
-	}
-	return w.Jail.SSHDPort
-}

@@ -31,6 +31,9 @@ func (h *Host) DryRun(ctx context.Context, vnode string, boot bool) ([]string, e
 			return nil, err
 		}
 	}
+	if r, err = h.settle(r, w); err != nil {
+		return nil, err
+	}
 	r.Boot++
 	p, err := h.Plan(ctx, r, w)
 	if err != nil {

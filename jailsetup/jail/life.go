@@ -60,6 +60,9 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	if r, err = h.reserveRecord(r, wish); err != nil {
 		return r, err
 	}
+	if r, err = h.reservePlace(r, wish); err != nil {
+		return r, h.giveUp(ctx, r, err)
+	}
 	events := []plan.Event{}
 	keep := func(e plan.Event) {
 		events = append(events, e)
@@ -118,7 +121,8 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 	r.Desired, r.Phase, r.Ended = Running, Building, ""
 	r.PID, r.StartTime, r.Cgroup = 0, 0, 0
 	r.Project, r.Experiment, r.NickName = w.Status.PID, w.Status.EID, w.Status.NickName
-	r.Hostname, r.Address, r.SSHDPort = w.Hostname, w.Address(), w.SSHDPort()
+	r.Hostname = w.Hostname
+	r = r.atOwnAddress(w)
 	if err := os.MkdirAll(h.Site.Dir(r.VNode), 0o700); err != nil {
 		return r, err
 	}

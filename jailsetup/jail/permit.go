@@ -37,11 +37,11 @@ func bounding(j protocol.JailConfig) []int {
 }
 
 // permitSteps are the steps of those bits that BPF programs enforce.
-func permitSteps(j protocol.JailConfig, cgroupDir string, links int) []plan.Step {
+func permitSteps(r Record, j protocol.JailConfig, cgroupDir string, links int) []plan.Step {
 	var steps []plan.Step
-	bind := permit.Bind{CgroupDir: cgroupDir}
+	bind := permit.Bind{CgroupDir: cgroupDir, PortLow: uint16(r.PortLow), PortHigh: uint16(r.PortHigh)}
 	if !j.InAddrAny {
-		bind.Primary = j.JailIP
+		bind.Primary = r.inside()
 	}
 	if bind.Needed() {
 		steps = append(steps, bind)

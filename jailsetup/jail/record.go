@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -50,9 +51,15 @@ type Record struct {
 	Experiment string `json:"experiment,omitempty"`
 	NickName   string `json:"nickname,omitempty"`
 	Hostname   string `json:"hostname,omitempty"`
-	Address    string `json:"address,omitempty"` // on the control network
+	Address    string `json:"address,omitempty"` // on the control network; of a jail that shares it, the host's
 	SSHDPort   int    `json:"sshd_port,omitempty"`
 	Ended      string `json:"ended,omitempty"` // how the last boot ended, for people
+
+	// Of a jail that shares the host's address: the one of its interface, and
+	// the ports that are its own.
+	Private  netip.Addr `json:"private,omitzero"`
+	PortLow  int        `json:"port_low,omitempty"`
+	PortHigh int        `json:"port_high,omitempty"`
 }
 
 // vnodeName is what a vnode may be called: as on the wire, and no file name

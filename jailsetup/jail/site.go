@@ -62,6 +62,12 @@ type ControlSite struct {
 	Prefix string `yaml:"prefix"`
 	// Number is this host's in the address plan: PREFIX's Number-th /24.
 	Number int `yaml:"number"`
+	// Address is the host's as others see it: jails without one of their own
+	// share it. Empty: the host's in the address plan.
+	Address string `yaml:"address"`
+	// Pool holds the private addresses of such jails. Empty:
+	// [network.DefaultPool].
+	Pool string `yaml:"pool"`
 }
 
 // Limits bound one jail (jail.md S23). Zero: no limit.
@@ -184,8 +190,26 @@ func (s Site) Network() (network.Control, error) {
 		return c, fmt.Errorf("control: %w", err)
 	}
 	c.RunDir = s.Run
+	if err := s.Control.share(&c); err != nil {
+		return c, fmt.Errorf("control: %w", err)
+	}
 	c.HostPorts, err = s.ports()
 	return c, err
+}
+
+// share fills in what jails without an address of their own need.
+func (s ControlSite) share(c *network.Control) (err error) {
+	if s.Address != "" {
+		if c.Address, err = netip.ParseAddr(s.Address); err != nil {
+			return fmt.Errorf("address: want an IPv4 address: %w", err)
+		}
+	}
+	if s.Pool != "" {
+		if c.Pool, err = netip.ParsePrefix(s.Pool); err != nil {
+			return fmt.Errorf("pool: want ADDRESS/BITS: %w", err)
+		}
+	}
+	return c.Validate()
 }
 
 // Paths of a host and of a jail. A vnode's name has been checked before it gets

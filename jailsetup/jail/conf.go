@@ -1,0 +1,57 @@
+package jail
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+)
+
+// conf is the jail's /run/emulab/jail.conf. Nothing in it is secret.
+func (h *Host) conf(r Record, w Wish) []byte {
+	var b bytes.Buffer
+	for _, kv := range [...]struct{ key, value string }{
+		{"VNODEID", r.VNode},
+		{"HOSTNAME", w.Hostname},
+		{"DOMAIN", w.Domain},
+		{"PID", w.Status.PID},
+		{"EID", w.Status.EID},
+		{"NICKNAME", w.Status.NickName},
+		{"SSHDPORT", strconv.Itoa(r.SSHDPort)},
+		{"JAILIP", r.inside().String()},
+		{"SHAREDIP", r.shared()},
+		{"CTRLIF", "eth0"},
+		{"GATEWAY", h.Network.Gateway.String()},
+		{"WEBSERVER", h.Site.Web},
+		{"BOSSNAME", h.Tmcd.Boss.Name},
+		{"GRACE", h.Site.graceSeconds()},
+		{"BOOTSERIAL", strconv.Itoa(r.Boot)},
+	} {
+		fmt.Fprintf(&b, "%s=%s\n", kv.key, shellQuote(kv.value))
+	}
+	return b.Bytes()
+}
+
+// shared is the address that the jail has in common with the host, for those
+// who tell others where they are; empty: the jail's is its own.
+func (r Record) shared() string {
+	if r.Private.IsValid() {
+		return r.Address
+	}
+	return ""
+}
+
+// shellQuote quotes for sh. Boss's words are data, whatever they contain.
+func shellQuote(s string) string {
+	out := []byte{'"'}
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ' || c == 0x7f:
+			continue
+		case c == '"' || c == '\\' || c == '$' || c == '`':
+			out = append(out, '\\', c)
+		default:
+			out = append(out, c)
+		}
+	}
+	return string(append(out, '"'))
+}
