@@ -3,10 +3,13 @@
 package e2e
 
 import (
+	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/supervise"
 )
 
 // TestLife is one jail's, from the first boot to the end.
@@ -76,4 +79,128 @@ func TestLife(t *testing.T) {
 			t.Errorf("/root/kept is there: %q", out.stdout)
 		}
 	})
+}
+
+// TestDryRun: a plan is printed and nothing happens, not even at tmcd.
+func TestDryRun(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	start, err := list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unchanged := func(t *testing.T, state string) {
+		t.Helper()
+		if err := r.isAs(start); err != nil {
+			t.Errorf("changed:\n%v", err)
+		}
+		if got := r.node(v).State; got != state {
+			t.Errorf("tmcd has heard %q", got)
+		}
+	}
+	first := r.node(v).State
+	t.Run("of a boot", func(t *testing.T) {
+		out := r.must("boot", "-n", v)
+		for _, want := range []string{" 1. clone disk", "make cgroups", "open sockets", "own user, pid, net", "eth0", "eth1", "run injail as PID 1"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("doesn't say %q:\n%s", want, out)
+			}
+		}
+		unchanged(t, first)
+		r.noJailLeft()
+	})
+	t.Run("of a kill of nothing", func(t *testing.T) {
+		if out := r.must("kill", "-n", v); out != "" {
+			t.Errorf("says %q", out)
+		}
+	})
+	r.boot(v)
+	if start, err = list(); err != nil {
+		t.Fatal(err)
+	}
+	delete(start, "processes") // inside they come and go
+	t.Run("of a kill", func(t *testing.T) {
+		out := r.must("kill", "-n", v)
+		for _, want := range []string{"undo kill", "undo cgroup", "undo image"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("doesn't say %q:\n%s", want, out)
+			}
+		}
+		unchanged(t, "ISUP")
+	})
+	t.Run("of a halt", func(t *testing.T) {
+		out := r.must("halt", "-n", v)
+		if !strings.Contains(out, "undo cgroup") || strings.Contains(out, "undo image") {
+			t.Errorf("says:\n%s", out)
+		}
+		unchanged(t, "ISUP")
+	})
+}
+
+// TestNothingThere: verbs on a vnode that isn't on this host.
+func TestNothingThere(t *testing.T) {
+	r := newRig(t, set{})
+	if out := r.jailsetup("kill", r.vnodes[0]); out.code != 0 || out.stdout+out.stderr != "" {
+		t.Errorf("kill: %d: %s", out.code, out.stderr)
+	}
+	if got := r.must("list", "--json"); strings.TrimSpace(got) != `{"jails":[]}` {
+		t.Errorf("list --json says %q", got)
+	}
+	if got := r.must("list"); !strings.HasPrefix(got, "VNODE") || strings.Count(got, "\n") != 1 {
+		t.Errorf("list says %q", got)
+	}
+}
+
+// TestEndsByItself: the state is reported, the disk is kept, and what jail root
+// types is what happens (T36).
+func TestEndsByItself(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	start, err := list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.boot(v)
+	r.enter(v, "sh", "-c", "echo kept >/root/kept")
+	for _, c := range []struct {
+		name  string
+		end   func(j supervise.JailInfo)
+		words string
+		again bool
+	}{
+		{"reboot", func(supervise.JailInfo) { r.jailsetup("enter", v, "reboot") }, "", true},
+		{"reboot by the host's program", func(supervise.JailInfo) { r.jailsetup("enter", v, "/usr/sbin/reboot") }, "", true},
+		{"reboot at once", func(supervise.JailInfo) { r.jailsetup("enter", v, "reboot", "-f") }, "", true},
+		{"shutdown -r", func(supervise.JailInfo) { r.jailsetup("enter", v, "shutdown", "-r", "now") }, "", true},
+		{"poweroff", func(supervise.JailInfo) { r.jailsetup("enter", v, "poweroff") }, "powered off from inside", false},
+		{"halt", func(supervise.JailInfo) { r.jailsetup("enter", v, "halt") }, "powered off from inside", false},
+		{"its init is killed", func(j supervise.JailInfo) { _ = syscall.Kill(j.PID, syscall.SIGKILL) }, "killed by SIGKILL", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before := r.phase(v, jail.Up)
+			c.end(before)
+			if c.again {
+				r.await("another boot", func() error {
+					if j, _ := r.info(v); j.Boot != before.Boot+1 || j.Phase != jail.Up {
+						return fmt.Errorf("boot %d, %s, ended: %s", j.Boot, j.Phase, j.Ended)
+					}
+					return nil
+				})
+				r.reports(v, "ISUP")
+			} else {
+				j := r.phase(v, jail.Down)
+				if j.Ended != c.words || j.Desired != jail.Halted {
+					t.Errorf("ended %q, desired %s", j.Ended, j.Desired)
+				}
+				r.reports(v, "SHUTDOWN")
+				if err := r.isAs(start); err != nil {
+					t.Errorf("left:\n%v", err)
+				}
+				r.boot(v)
+			}
+			if got := r.enter(v, "cat", "/root/kept"); got != "kept\n" {
+				t.Errorf("the disk has %q", got)
+			}
+		})
+	}
 }

@@ -28,7 +28,7 @@ import (
 // Deadlines on a machine that has other work too.
 const (
 	verbTimeout = 90 * time.Second
-	waitTimeout = 30 * time.Second
+	waitTimeout = 10 * time.Second
 )
 
 const tmcdPort = 7777

@@ -37,6 +37,9 @@ type pid1 struct {
 // start /etc/rc or the given command, collect the dead until told to end.
 func initMain(args []string) int {
 	runtime.GOMAXPROCS(1)
+	// reboot(2) by another thread than the main one shows as SIGKILL to a
+	// supervisor that isn't the parent any more.
+	runtime.LockOSThread()
 	p := &pid1{reaper: reap.New(), died: make(chan os.Signal, 1), orders: make(chan os.Signal, 4)}
 	p.listen() // first: until then a signal could end the jail
 	openStandardFiles()

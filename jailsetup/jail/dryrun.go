@@ -5,22 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"emujail/jailsetup/plan"
 )
 
-// DryRun says, line by line, what a boot of the vnode would do, or what taking
-// it down would. It changes nothing: tmcd is asked without BOOTING.
-func (h *Host) DryRun(ctx context.Context, vnode string, boot bool) ([]string, error) {
+// DryRun says, line by line, what a boot of the vnode would do. It changes
+// nothing: tmcd is asked without BOOTING.
+func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
 	r, err := h.Site.Load(vnode)
 	if errors.Is(err, fs.ErrNotExist) {
 		r = Record{VNode: vnode}
 	} else if err != nil {
 		return nil, err
-	}
-	if !boot {
-		return h.dryRunDown(r)
 	}
 	w, err := h.Tmcd.ask(ctx, vnode)
 	if err != nil {
@@ -46,15 +44,28 @@ func (h *Host) DryRun(ctx context.Context, vnode string, boot bool) ([]string, e
 	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n"), nil
 }
 
-func (h *Host) dryRunDown(r Record) ([]string, error) {
+// DryRunDown says what taking the vnode down would undo, with its disk or
+// without.
+func (h *Host) DryRunDown(vnode string, disk bool) ([]string, error) {
+	_, err := h.load(vnode)
+	if disk && errors.Is(err, ErrNoJail) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	logs := []string{h.Site.bootLog(vnode)}
+	if disk {
+		logs = append(logs, h.Site.diskLog(vnode))
+	}
 	var lines []string
-	for _, path := range [...]string{h.Site.diskLog(r.VNode), h.Site.bootLog(r.VNode)} {
+	for _, path := range logs {
 		log, err := plan.OpenLog(path)
 		if err != nil {
 			return nil, err
 		}
-		for _, u := range log.Pending() {
-			lines = append([]string{fmt.Sprintf("undo %s %s", u.Kind, u.Data)}, lines...)
+		for _, u := range slices.Backward(log.Pending()) {
+			lines = append(lines, fmt.Sprintf("undo %s %s", u.Kind, u.Data))
 		}
 	}
 	return lines, nil

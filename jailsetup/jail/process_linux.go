@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -61,20 +62,50 @@ func (r Record) pin() (*os.File, error) {
 	return f, nil
 }
 
-// Exit tells how the process behind a pidfd has ended. Ours or not, the kernel
-// keeps that for whoever holds the pidfd (linux.md §11).
+// reapTimeout bounds the wait for whoever is the parent to take an ended
+// process out of the process table.
+const reapTimeout = 2 * time.Second
+
+// Exit tells how the process behind a pidfd has ended. A child of ours is
+// waited for, and so leaves the process table. Of another's the kernel keeps
+// the status for whoever holds the pidfd, once its parent has reaped it
+// (linux.md §11); what it keeps is the main thread's, which a reboot(2) by
+// another thread reaches as SIGKILL.
 func Exit(pidfd *os.File) (unix.WaitStatus, error) {
 	var info unix.Siginfo
-	_ = unix.Waitid(unix.P_PIDFD, int(pidfd.Fd()), &info, unix.WEXITED, nil) // reaps it if it is ours
-	var pi unix.PidfdInfo
-	pi.Mask = unix.PIDFD_INFO_EXIT
-	if err := unix.IoctlPidfdInfo(int(pidfd.Fd()), &pi); err != nil {
-		return 0, fmt.Errorf("ask for exit status: %w", err)
+	err := unix.Waitid(unix.P_PIDFD, int(pidfd.Fd()), &info, unix.WEXITED, nil)
+	if err == nil {
+		return waitStatus(&info), nil
 	}
-	if pi.Mask&unix.PIDFD_INFO_EXIT == 0 {
-		return 0, errors.New("no exit status: the process is alive, or not reaped yet")
+	if !errors.Is(err, unix.ECHILD) {
+		return 0, fmt.Errorf("wait for process: %w", err)
 	}
-	return unix.WaitStatus(pi.Exit_code), nil
+	for deadline := time.Now().Add(reapTimeout); ; time.Sleep(5 * time.Millisecond) {
+		pi := unix.PidfdInfo{Mask: unix.PIDFD_INFO_EXIT}
+		if err := unix.IoctlPidfdInfo(int(pidfd.Fd()), &pi); err != nil {
+			return 0, fmt.Errorf("ask for exit status: %w", err)
+		}
+		if pi.Mask&unix.PIDFD_INFO_EXIT != 0 {
+			return unix.WaitStatus(pi.Exit_code), nil
+		}
+		if time.Now().After(deadline) {
+			return 0, errors.New("no exit status: the process is alive, or its parent doesn't reap it")
+		}
+	}
+}
+
+// waitStatus makes of what waitid says the status that wait4 would.
+func waitStatus(info *unix.Siginfo) unix.WaitStatus {
+	const cldExited, cldDumped = 1, 3 // <asm-generic/siginfo.h>
+	// si_status, the third of the fields of SIGCHLD; unix has no name for them.
+	status := *(*int32)(unsafe.Add(unsafe.Pointer(info), 24))
+	switch info.Code {
+	case cldExited:
+		return unix.WaitStatus(status << 8)
+	case cldDumped:
+		return unix.WaitStatus(status | 0x80)
+	}
+	return unix.WaitStatus(status)
 }
 
 // awaitExit waits until the process has ended; false says that it hasn't by
