@@ -39,6 +39,12 @@ type word struct {
 	apply func(*Shape) error
 }
 
+// Check says which of the words can't be understood.
+func (w Words) Check() error {
+	_, err := w.parse()
+	return err
+}
+
 func (w Words) parse() ([]word, error) {
 	if len(w) == 0 {
 		return nil, errors.New("want words like delay=20ms rate=10Mb loss=0.01 queue=50, or none")

@@ -58,10 +58,10 @@ func newReceiver() (*receiver, error) {
 	return r, nil
 }
 
-// receive takes what is there, at most a batch; it never waits.
-func (r *receiver) receive(fd int) (int, error) {
+// receive takes what is there, at most so many; it never waits.
+func (r *receiver) receive(fd, most int) (int, error) {
 	// The thread's own system call: the runtime needn't know, nobody waits for us.
-	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])), batchSize, unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
+	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])), uintptr(most), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
 	if errno != 0 {
 		return 0, errno
 	}

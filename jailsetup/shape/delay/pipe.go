@@ -25,6 +25,7 @@ type queue struct {
 	bytes   int      // memory of what waits
 	lastDue int64
 	seq     uint64
+	offered uint64 // packets, after cutting
 	count   Counters
 }
 
@@ -80,6 +81,7 @@ func (q *queue) arrive(now int64, frame []byte) {
 
 // enter decides a frame's fate and lets it wait.
 func (q *queue) enter(now int64, frame []byte, w wire) {
+	q.offered++
 	if q.pipe.Loss > 0 && q.dice.Float64() < q.pipe.Loss {
 		q.count.Lost += uint64(w.packets)
 		return

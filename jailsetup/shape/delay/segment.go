@@ -96,6 +96,10 @@ func layoutOf(b []byte, h header) (layout, error) {
 	return l, nil
 }
 
+// maxSegments bounds what one frame costs. The smallest MSS that is in use, 88
+// bytes, makes 744 of 64 KiB.
+const maxSegments = 1024
+
 // segment cuts a large frame as a device would, and gives each segment, with a
 // vnet header of its own, to each. It stands in buf, which the next one uses
 // again. Checksums stay unfinished: the kernel finishes them (needsChecksum).
@@ -105,7 +109,7 @@ func segment(buf, frame []byte, h header, each func(seg []byte)) error {
 	if err != nil {
 		return err
 	}
-	if headerLen+l.payload+h.size > len(buf) {
+	if headerLen+l.payload+h.size > len(buf) || (len(b)-l.payload)/h.size >= maxSegments {
 		return errLayout
 	}
 	payload := b[l.payload:]
