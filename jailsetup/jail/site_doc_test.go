@@ -1,6 +1,4 @@
-//go:build linux
-
-package emujail
+package jail_test
 
 import (
 	"fmt"
@@ -18,7 +16,7 @@ import (
 // TestSiteKeys: docs/site.md has every key of the site file with its default,
 // and no other.
 func TestSiteKeys(t *testing.T) {
-	text, err := os.ReadFile("docs/site.md")
+	text, err := os.ReadFile("../../docs/site.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +47,7 @@ func TestSiteKeys(t *testing.T) {
 
 // TestSiteExample: the page's example is a site file.
 func TestSiteExample(t *testing.T) {
-	text, err := os.ReadFile("docs/site.md")
+	text, err := os.ReadFile("../../docs/site.md")
 	if err != nil {
 		t.Fatal(err)
 	}
