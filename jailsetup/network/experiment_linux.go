@@ -114,6 +114,7 @@ type ExperimentLink struct {
 	RunDir     string
 	Experiment string
 	LAN        string
+	Tag        int // of a LAN that is a VLAN: the tag names it, not LAN; 0: none
 	VNode      string
 	Name       string // inside: eth1, eth2 …
 	Index      int    // the interface's number inside, 1 or more, unique in the jail
@@ -139,7 +140,14 @@ func (s ExperimentLink) String() string {
 	for _, a := range s.Addrs {
 		words = append(words, a.String())
 	}
-	return fmt.Sprintf("make interface %s of %s on LAN %s: %s, MAC %s", s.Name, s.VNode, s.LAN, strings.Join(words, " "), s.MAC)
+	text := fmt.Sprintf("make interface %s of %s on LAN %s: %s, MAC %s", s.Name, s.VNode, s.LAN, strings.Join(words, " "), s.MAC)
+	if s.Tag != 0 {
+		text += fmt.Sprintf(", VLAN %d", s.Tag)
+	}
+	if s.MTU != 0 {
+		text += fmt.Sprintf(", MTU %d", s.MTU)
+	}
+	return text
 }
 
 // Undo is the link's name, which nobody else has or gets, and its namespace.
@@ -219,8 +227,7 @@ func (s ExperimentLink) makeHostEnd(ctx context.Context, host string, st *plan.S
 		return err
 	}
 	defer h.Close()
-	name := bridgeName(s.LAN)
-	br, err := ensureBridge(h, name, hostEndMAC(name), "LAN "+s.LAN)
+	br, err := ensureLAN(h, s.LAN, s.Tag)
 	if err != nil {
 		return err
 	}
@@ -236,6 +243,12 @@ func (s ExperimentLink) makeHostEnd(ctx context.Context, host string, st *plan.S
 		return fmt.Errorf("bring up %s: %w", host, err)
 	}
 	return nil
+}
+
+// ensureLAN makes the bridge of a LAN.
+func ensureLAN(h *netlink.Handle, lan string, tag int) (netlink.Link, error) {
+	name := lanBridge(lan, tag)
+	return ensureBridge(h, name, hostEndMAC(name), "LAN "+lan)
 }
 
 func (s ExperimentLink) setUp(h *netlink.Handle, l netlink.Link) error {

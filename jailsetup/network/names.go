@@ -43,6 +43,14 @@ func bridgeName(lan string) string {
 	return readable(lan, 8) + "-" + shortHash(lan, 6)
 }
 
+// lanBridge names the bridge of a LAN, or of the VLAN that it is.
+func lanBridge(lan string, tag int) string {
+	if tag != 0 {
+		return "vlan" + strconv.Itoa(tag) + "-" + shortHash("vlan "+strconv.Itoa(tag), 4)
+	}
+	return bridgeName(lan)
+}
+
 // experimentPin names the pin of an experiment's namespace.
 func experimentPin(experiment string) string {
 	return "x-" + readable(experiment, 40) + "-" + shortHash(experiment, 10)

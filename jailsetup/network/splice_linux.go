@@ -31,6 +31,7 @@ type Splice struct {
 	RunDir     string
 	Experiment string // "pid/eid"
 	LAN        string
+	Tag        int // as in [ExperimentLink]
 	VNode      string
 	Index      int // the interface's, as in [ExperimentLink]
 	MAC        MAC
@@ -141,8 +142,7 @@ func (s Splice) makePair(ctx context.Context, ns *os.File, e SpliceEnds) error {
 }
 
 func (s Splice) addPair(ctx context.Context, h *netlink.Handle, ns *os.File, e SpliceEnds) (netlink.Link, error) {
-	bridge := bridgeName(s.LAN)
-	br, err := ensureBridge(h, bridge, hostEndMAC(bridge), "LAN "+s.LAN)
+	br, err := ensureLAN(h, s.LAN, s.Tag)
 	if err != nil {
 		return nil, err
 	}
