@@ -67,8 +67,14 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.boss.Store(conn)
-	defer s.boss.CompareAndSwap(conn, nil)
-	defer conn.Close()
+	defer func() {
+		if drain {
+			s.linger(conn)
+			return
+		}
+		s.boss.CompareAndSwap(conn, nil)
+		_ = conn.Close()
+	}()
 
 	orders := make(chan order, 64)
 	var worker sync.WaitGroup
@@ -102,6 +108,35 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 		err = nil
 	}
 	return drain, heir, err
+}
+
+// linger goes on to hear the supervisor while the proxy drains, until leave: what
+// is under way may need its signatures, and it may take a jail away.
+func (s *server) linger(conn *control.Conn) {
+	done := make(chan struct{})
+	s.leave = func() {
+		_ = conn.Close()
+		<-done
+	}
+	go func() {
+		defer close(done)
+		for {
+			m, files, err := conn.Receive(s.life)
+			if err != nil {
+				return
+			}
+			switch m.Op {
+			case control.OpSignature:
+				s.signatures.Deliver(m)
+				_ = control.CloseFiles(files)
+			case control.OpClose:
+				s.execute(conn, order{m, files}, nil, nil)
+			default:
+				_ = control.CloseFiles(files)
+				_ = conn.Send(control.Message{Op: control.OpError, Re: m.Op, Error: "draining"})
+			}
+		}
+	}()
 }
 
 // An order is a message with what came along.

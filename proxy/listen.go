@@ -201,5 +201,8 @@ func (j *jail) close() error {
 	err := j.stop()
 	j.end()
 	j.done.Wait()
+	if errors.Is(err, net.ErrClosed) {
+		return nil // the proxy drains
+	}
 	return err
 }

@@ -25,6 +25,7 @@ type server struct {
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
 	signatures *control.Signatures
+	leave      func() // ends the conversation with the supervisor after draining; may be nil
 
 	open, active                        atomic.Int64
 	acceptErrors, tmcdErrors, redirects atomic.Uint64
@@ -47,6 +48,9 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	err = s.run(ctx)
 	s.drain(cut)
+	if s.leave != nil {
+		s.leave()
+	}
 	s.attestor.proc.Close() // nil is fine
 	return errors.Join(err, s.audit.stop())
 }

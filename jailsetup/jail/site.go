@@ -24,8 +24,9 @@ const DefaultSiteFile = "/etc/emulab/jailsetup.yaml"
 // by [LoadSite].
 type Site struct {
 	// Boss is the tmcd to ask: NAME, NAME:PORT or ADDRESS:PORT. Empty: as tmcc
-	// finds it (BOSSNAME, the bossnode file, the name server).
-	Boss string `yaml:"boss"`
+	// finds it (BOSSNAME, the bossnode file, the name server). A list is tried in
+	// order, those that failed lately last.
+	Boss Names `yaml:"boss"`
 	// Certificates is the directory of client.pem and emulab.pem. Empty: tmcd
 	// is asked without TLS, which only local hosts may.
 	Certificates string `yaml:"certificates"`
@@ -53,6 +54,13 @@ type Site struct {
 	Grace time.Duration `yaml:"grace"`
 	// Limits are a jail's.
 	Limits Limits `yaml:"limits"`
+
+	NetSite `yaml:",inline"`
+	// Proxy is about the door between the jails and tmcd.
+	Proxy ProxySite `yaml:"proxy"`
+	// Metrics is where counters are published for Prometheus: 127.0.0.1:PORT, or
+	// the path of a unix socket. Empty: nowhere.
+	Metrics string `yaml:"metrics"`
 }
 
 // ControlSite is the control network as the operator writes it.
@@ -89,6 +97,7 @@ func defaults() Site {
 		Grace:   time.Second,
 
 		TmcdTimeout: askTimeout,
+		Proxy:       ProxySite{Audit: AuditSite{MiB: 64, Files: 8}},
 		Limits:      Limits{Processes: 2048, MemoryMiB: 2048, CPUShare: 100, Terminals: 256, UserNS: 16, DiskMiB: 512},
 	}
 }
@@ -153,6 +162,15 @@ func (s *Site) finish() error {
 	}
 	if _, err := s.ports(); err != nil {
 		return fmt.Errorf("host_ports: %w", err)
+	}
+	if err := s.NetSite.check(); err != nil {
+		return err
+	}
+	if err := s.Proxy.check(); err != nil {
+		return fmt.Errorf("proxy: %w", err)
+	}
+	if err := checkMetrics(s.Metrics); err != nil {
+		return fmt.Errorf("metrics: %w", err)
 	}
 	if s.Control.Prefix != autoPrefix {
 		_, err := s.Network()

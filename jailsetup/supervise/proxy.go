@@ -17,6 +17,7 @@ import (
 	"emujail/jailsetup/jail"
 	"emujail/protocol"
 	"emujail/proxy/control"
+	"emujail/tmcc/client"
 	"emujail/tmcc/client/tlsdial"
 )
 
@@ -25,75 +26,87 @@ import (
 const (
 	readyTimeout  = 5 * time.Second
 	answerTimeout = 5 * time.Second
+	drainTimeout  = 12 * time.Second // it gives what is under way 10 s
 	firstPause    = 50 * time.Millisecond
 	longestPause  = 5 * time.Second
 	healthyAfter  = 10 * time.Second
-	batch         = 200 // sockets a message: below 253 descriptors and 64 KiB
 )
-
-// errProxyDown says that the proxy isn't there at the moment.
-var errProxyDown = errors.New("the proxy is not running")
 
 // proxyKeeper keeps one proxy process alive and tells it whose sockets are
 // whose.
 type proxyKeeper struct {
-	program string // tmcc
-	audit   string // path of the audit log
-	tmcd    control.Message
-	signer  *control.SignServer // nil without TLS
-	log     *slog.Logger
-	doors   func() []*door // all there are; asked at each start
+	site   jail.Site
+	orders []control.Message   // said to each new proxy, in this order
+	signer *control.SignServer // nil without TLS
+	audit  auditLog
+	log    *slog.Logger
+	doors  func() []*door  // all there are; asked at each start
+	group  *sync.WaitGroup // the supervisor's
 
-	turn    sync.Mutex // one request at a time
-	answers chan control.Message
+	full chan struct{} // the audit log is to be rotated
 
-	mu    sync.Mutex
-	conn  *link
-	pid   int
-	known map[string]bool // vnodes that this proxy has
-	ready chan struct{}   // closed while a proxy is up
-}
+	settling sync.Mutex // held while a new proxy is told of the doors
 
-// link is the conversation with one proxy process.
-type link struct {
-	*control.Conn
-	gone chan struct{} // closed when nothing more will be heard
+	mu      sync.Mutex
+	talk    *talk // nil: no proxy is up
+	pid     int
+	started int           // proxies so far
+	ready   chan struct{} // closed while a proxy is up
+	old     *predecessor  // nil: none
 }
 
 func newProxyKeeper(site jail.Site, tmcd jail.Tmcd, log *slog.Logger) (*proxyKeeper, error) {
 	k := &proxyKeeper{
-		program: filepath.Join(site.Programs, "tmcc"),
-		audit:   filepath.Join(site.State, "audit.log"),
-		log:     log,
-		answers: make(chan control.Message, 1),
-		ready:   make(chan struct{}),
+		site:  site,
+		audit: auditLog{path: site.AuditPath(), maxBytes: int64(site.Proxy.Audit.MiB) << 20, files: site.Proxy.Audit.Files},
+		log:   log,
+		full:  make(chan struct{}, 1),
+		ready: make(chan struct{}),
 	}
-	k.tmcd = control.Message{Op: control.OpTmcd, Version: protocol.Version, Servers: []control.Server{{
-		Name: tmcd.Boss.Name, Addrs: tmcd.Boss.Addrs, Ports: tmcd.Boss.Ports,
-	}}}
-	if site.Certificates == "" {
-		return k, nil
+	m := control.Message{
+		Op: control.OpTmcd, Version: protocol.Version,
+		Servers: serversOf(tmcd.Servers, site.Proxy.ProxyHeader), Redirects: serversOf(tmcd.Redirects, false),
 	}
+	if site.Certificates != "" {
+		var err error
+		if m.TLS, k.signer, err = signing(site, tmcd, log); err != nil {
+			return nil, err
+		}
+	}
+	limits := site.Proxy.Limits.Control()
+	k.orders = []control.Message{m, {Op: control.OpLimits, Limits: &limits}}
+	return k, nil
+}
+
+func serversOf(list []client.Server, header bool) []control.Server {
+	var out []control.Server
+	for _, s := range list {
+		out = append(out, control.Server{Name: s.Name, Addrs: s.Addrs, Ports: s.Ports, ProxyHeader: header})
+	}
+	return out
+}
+
+// signing is what the proxy needs for handshakes without the key, which stays
+// here: it asks for each signature.
+func signing(site jail.Site, tmcd jail.Tmcd, log *slog.Logger) (*control.TLS, *control.SignServer, error) {
 	ca, err := os.ReadFile(filepath.Join(site.Certificates, tlsdial.CAFile))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	key, ok := tmcd.TLS.Certificate.PrivateKey.(crypto.Signer)
 	if !ok {
-		return nil, fmt.Errorf("key of %s can't sign", filepath.Join(site.Certificates, tlsdial.ClientFile))
+		return nil, nil, fmt.Errorf("key of %s can't sign", filepath.Join(site.Certificates, tlsdial.ClientFile))
 	}
 	var chain []byte
 	for _, der := range tmcd.TLS.Certificate.Certificate {
 		chain = append(chain, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})...)
 	}
-	// The key stays here: the proxy asks for each signature.
-	k.tmcd.TLS = &control.TLS{CA: string(ca), Cert: string(chain)}
-	k.signer = &control.SignServer{Key: key, Report: func(_ control.Message, err error) {
+	report := func(_ control.Message, err error) {
 		if err != nil {
 			log.Warn("signature refused to the proxy", "error", err)
 		}
-	}}
-	return k, nil
+	}
+	return &control.TLS{CA: string(ca), Cert: string(chain)}, &control.SignServer{Key: key, Report: report}, nil
 }
 
 // run starts the proxy again and again until ctx ends, then lets it drain.
@@ -123,95 +136,109 @@ func (k *proxyKeeper) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer ours.Close()
-	cmd := exec.Command(k.program, "-proxy")
+	cmd := exec.Command(filepath.Join(k.site.Programs, "tmcc"), "-proxy")
 	cmd.Env = []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=control", "GOMAXPROCS=2"}
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
-	theirs.Close()
+	err = errors.Join(cmd.Start(), theirs.Close())
+	if cmd.Process == nil {
+		return errors.Join(fmt.Errorf("start proxy: %w", err), ours.Close())
+	}
+	served := make(chan error, 1)
+	go func() { served <- k.serve(ctx, ours, cmd.Process.Pid) }()
+	late := context.AfterFunc(ctx, func() {
+		time.AfterFunc(drainTimeout, func() { _ = cmd.Process.Kill() }) // after its end this does nothing
+	})
+	defer late()
+	err = errors.Join(err, cmd.Wait(), ours.Close())
+	return errors.Join(err, <-served)
+}
+
+// serve sets the proxy up and stays in conversation with it until it hangs up.
+// When ctx ends it is told to drain.
+func (k *proxyKeeper) serve(ctx context.Context, conn *control.Conn, pid int) error {
+	if err := k.notePID(pid); err != nil {
+		k.log.Warn("proxy's process isn't noted: the next supervisor can't end it", "error", err)
+	}
+	t, err := k.begin(conn, readyTimeout)
 	if err != nil {
-		return fmt.Errorf("start proxy: %w", err)
+		return errors.Join(err, conn.Close())
 	}
-	stop := context.AfterFunc(ctx, func() { ours.Close() }) // it drains and ends
+	if err := k.settle(t, pid); err != nil {
+		return errors.Join(err, t.end())
+	}
+	stop := context.AfterFunc(ctx, func() { k.drain(t) })
 	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- k.serve(&link{ours, make(chan struct{})}, cmd.Process.Pid) }()
-	err = cmd.Wait()
-	ours.Close()
-	return errors.Join(err, <-ended)
+	k.retire()
+	<-t.gone
+	k.mu.Lock()
+	k.talk, k.pid, k.ready = nil, 0, make(chan struct{})
+	k.mu.Unlock()
+	return errors.Join(t.err, t.end())
 }
 
-// serve sets the proxy up and answers it until the connection ends.
-func (k *proxyKeeper) serve(conn *link, pid int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
-	m, files, err := conn.Receive(ctx)
-	cancel()
-	control.CloseFiles(files)
-	if err != nil || m.Op != control.OpReady {
-		return errors.Join(fmt.Errorf("proxy said %q, not ready", m.Op), err)
-	}
-	read := make(chan error, 1)
-	go func() { read <- k.read(conn) }()
-	if err := k.setUp(conn); err != nil {
-		conn.Close()
-		return errors.Join(err, <-read)
+// settle tells the proxy all, and makes it the one that is up.
+func (k *proxyKeeper) settle(t *talk, pid int) error {
+	k.settling.Lock()
+	defer k.settling.Unlock()
+	if err := k.setUp(t); err != nil {
+		return err
 	}
 	k.mu.Lock()
-	k.conn, k.pid = conn, pid
+	defer k.mu.Unlock()
+	k.talk, k.pid = t, pid
+	k.started++
 	close(k.ready)
-	k.mu.Unlock()
-	err = <-read
-	k.mu.Lock()
-	k.conn, k.pid, k.ready = nil, 0, make(chan struct{})
-	k.mu.Unlock()
-	return err
-}
-
-// setUp tells a new proxy everything, in the order in which it needs it.
-func (k *proxyKeeper) setUp(conn *link) error {
-	k.turn.Lock()
-	defer k.turn.Unlock()
-	if err := k.ask(conn, k.tmcd); err != nil {
-		return err
-	}
-	if err := k.giveAudit(conn); err != nil {
-		return err
-	}
-	known := map[string]bool{}
-	doors := k.doors()
-	for len(doors) > 0 {
-		some := doors[:min(batch, len(doors))]
-		doors = doors[len(some):]
-		if err := k.ask(conn, listenMessage(some), socketsOf(some)...); err != nil {
-			return err
-		}
-		for _, d := range some {
-			known[d.vnode] = true
-		}
-	}
-	k.mu.Lock()
-	k.known = known
-	k.mu.Unlock()
 	return nil
 }
 
-func (k *proxyKeeper) giveAudit(conn *link) error {
-	f, err := os.OpenFile(k.audit, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
+func (k *proxyKeeper) drain(t *talk) {
+	if err := t.ask(control.Message{Op: control.OpDrain}); err != nil && !t.over() {
+		k.log.Warn("proxy doesn't drain", "error", err)
 	}
-	defer f.Close()
-	return k.ask(conn, control.Message{Op: control.OpAudit}, f)
 }
 
-func listenMessage(doors []*door) control.Message {
-	m := control.Message{Op: control.OpListen}
-	for _, d := range doors {
-		m.VNodes = append(m.VNodes, control.VNode{VNode: d.vnode, Cgroup: d.cgroup})
+// setUp tells a new proxy everything, in the order in which it needs it.
+func (k *proxyKeeper) setUp(t *talk) error {
+	for _, m := range k.orders {
+		if err := t.ask(m); err != nil {
+			return err
+		}
 	}
-	return m
+	if err := k.giveAudit(t, false); err != nil {
+		return err
+	}
+	if err := k.giveHeir(t); err != nil {
+		return err
+	}
+	return t.listen(k.site.Proxy.Attest, k.doors())
+}
+
+// Bounds of a listen message: below 253 descriptors and 64 KiB.
+const (
+	batchSockets = 200
+	batchBytes   = 48 << 10
+	vnodeBytes   = 160 // of one, but for path and rules
+)
+
+// listenMessage hands over as many of the doors as fit into one message.
+func listenMessage(attest string, doors []*door) (m control.Message, some []*door) {
+	m.Op = control.OpListen
+	size := 0
+	for _, d := range doors {
+		rules := d.rules()
+		size += vnodeBytes + len(d.path)
+		for _, r := range rules {
+			size += len(r) + len(`"",`)
+		}
+		if len(some) > 0 && (size > batchBytes || len(some) == batchSockets) {
+			break
+		}
+		m.VNodes = append(m.VNodes, control.VNode{VNode: d.vnode, Cgroup: d.cgroup, Path: d.path, Attest: attest, Rules: rules})
+		some = append(some, d)
+	}
+	return m, some
 }
 
 func socketsOf(doors []*door) []*os.File {
@@ -222,127 +249,53 @@ func socketsOf(doors []*door) []*os.File {
 	return files
 }
 
-// read takes what the proxy says: requests for signatures are answered, the
-// rest are answers to ours.
-func (k *proxyKeeper) read(conn *link) error {
-	defer close(conn.gone)
-	for {
-		m, files, err := conn.Receive(context.Background())
-		control.CloseFiles(files)
-		if err != nil {
-			return err
-		}
-		switch m.Op {
-		case control.OpSign:
-			if k.signer == nil {
-				return errors.New("proxy asks for a signature where there is no TLS")
-			}
-			if err := conn.Send(k.signer.Answer(m)); err != nil {
-				return err
-			}
-		case control.OpOK, control.OpError, control.OpCounters:
-			select {
-			case k.answers <- m:
-			default: // nobody asked
-			}
-		case control.OpAuditFull:
-			k.log.Warn("audit log is full: lines are counted and dropped until it is rotated and re-opened")
-		}
-	}
-}
-
-// ask sends one request and waits for its answer. The caller has the turn.
-func (k *proxyKeeper) ask(conn *link, m control.Message, files ...*os.File) error {
-	select {
-	case <-k.answers: // a late answer to somebody who gave up
-	default:
-	}
-	if err := conn.Send(m, files...); err != nil {
-		return err
-	}
-	timer := time.NewTimer(answerTimeout)
-	defer timer.Stop()
-	for {
-		select {
-		case a := <-k.answers:
-			if a.Re != m.Op {
-				continue
-			}
-			if a.Op == control.OpError {
-				return fmt.Errorf("proxy refuses %s: %s", m.Op, a.Error)
-			}
-			return nil
-		case <-conn.gone:
-			return fmt.Errorf("%s: %w", m.Op, errProxyDown)
-		case <-timer.C:
-			return fmt.Errorf("proxy doesn't answer %s", m.Op)
-		}
-	}
-}
-
 // listen hands the door's socket over, also to a proxy that is just coming
 // back.
 func (k *proxyKeeper) listen(ctx context.Context, d *door) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*answerTimeout)
 	defer cancel()
 	for {
-		conn, err := k.await(ctx)
+		t, err := k.await(ctx)
 		if err != nil {
 			return err
 		}
-		err = k.listenOnce(conn, d)
-		if err == nil || k.up(conn) {
+		if t.knows(d.vnode) { // it was told at its start
+			return nil
+		}
+		err = t.listen(k.site.Proxy.Attest, []*door{d})
+		if err == nil || !t.over() {
 			return err
 		}
 	}
 }
 
-func (k *proxyKeeper) listenOnce(conn *link, d *door) error {
-	k.turn.Lock()
-	defer k.turn.Unlock()
+// close takes the vnode's socket from the proxy and cuts its connections, and
+// from an earlier supervisor's proxy that still drains. The door is out of
+// k.doors: a proxy that is being set up is waited for, a later one isn't told.
+func (k *proxyKeeper) close(vnode string) error {
+	k.settling.Lock()
+	defer k.settling.Unlock()
 	k.mu.Lock()
-	known := k.known[d.vnode]
+	t, old := k.talk, k.old
 	k.mu.Unlock()
-	if known {
-		return nil // it was told at its start
+	var err error
+	if t != nil {
+		err = t.close(vnode)
 	}
-	if err := k.ask(conn, listenMessage([]*door{d}), d.tmcc); err != nil {
-		return err
-	}
-	k.mu.Lock()
-	k.known[d.vnode] = true
-	k.mu.Unlock()
-	return nil
-}
-
-// close takes the vnode's socket from the proxy and cuts its connections. A
-// proxy that isn't there has none.
-func (k *proxyKeeper) close(_ context.Context, vnode string) error {
-	k.mu.Lock()
-	conn := k.conn
-	known := k.known[vnode]
-	delete(k.known, vnode)
-	k.mu.Unlock()
-	if conn == nil || !known {
-		return nil
-	}
-	k.turn.Lock()
-	defer k.turn.Unlock()
-	err := k.ask(conn, control.Message{Op: control.OpClose, VNode: vnode})
-	if err != nil && !k.up(conn) {
-		return nil // it died, and its connections with it
+	if old != nil {
+		err = errors.Join(err, old.talk.close(vnode))
 	}
 	return err
 }
 
 // await waits for a proxy that is up.
-func (k *proxyKeeper) await(ctx context.Context) (*link, error) {
+func (k *proxyKeeper) await(ctx context.Context) (*talk, error) {
 	for {
 		k.mu.Lock()
-		conn, ready := k.conn, k.ready
+		t, ready := k.talk, k.ready
 		k.mu.Unlock()
-		if conn != nil {
-			return conn, nil
+		if t != nil {
+			return t, nil
 		}
 		select {
 		case <-ready:
@@ -352,10 +305,11 @@ func (k *proxyKeeper) await(ctx context.Context) (*link, error) {
 	}
 }
 
-func (k *proxyKeeper) up(conn *link) bool {
+// current is the conversation with the proxy that is up, or nil.
+func (k *proxyKeeper) current() *talk {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.conn == conn
+	return k.talk
 }
 
 // processID is the proxy's pid, or 0.

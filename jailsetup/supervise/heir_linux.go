@@ -1,0 +1,235 @@
+package supervise
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/jail"
+	"emujail/proxy/control"
+)
+
+// A proxy outlives its supervisor: it goes on to serve, and waits at a socket
+// for the next one, which takes the jails' sockets back from it, starts a proxy
+// of its own, and lets this one drain.
+
+// inheritTimeout bounds the talk with a proxy that was left behind: who waits
+// longer had better bind anew.
+const inheritTimeout = 500 * time.Millisecond
+
+// predecessor is a proxy that an earlier supervisor left behind.
+type predecessor struct {
+	talk    *talk
+	pidfd   *os.File            // nil: unknown
+	sockets map[string]*os.File // by vnode; not to be believed before they are checked
+}
+
+func (k *proxyKeeper) heirPath() string { return filepath.Join(k.site.Run, "proxy.sock") }
+func (k *proxyKeeper) pidPath() string  { return filepath.Join(k.site.Run, "proxy.pid") }
+
+// notePID writes down which process the proxy is, for the next supervisor.
+func (k *proxyKeeper) notePID(pid int) error {
+	p, err := jail.Identify(pid)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	temp := k.pidPath() + ".new"
+	if err := os.WriteFile(temp, append(data, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temp, k.pidPath())
+}
+
+// pinOld opens a pidfd of the proxy that was noted; nil if it has ended.
+func (k *proxyKeeper) pinOld() (*os.File, error) {
+	data, err := os.ReadFile(k.pidPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var p jail.Process
+	if err := json.Unmarshal(data, &p); err != nil {
+		return nil, fmt.Errorf("%s: %w", k.pidPath(), err)
+	}
+	pidfd, err := p.Pin()
+	if errors.Is(err, os.ErrProcessDone) {
+		return nil, nil
+	}
+	return pidfd, err
+}
+
+// giveHeir gives the proxy the socket at which it waits for the next supervisor.
+// Nobody but root reaches it: the directory is closed.
+func (k *proxyKeeper) giveHeir(t *talk) error {
+	ln, err := bindAs("unixpacket", k.heirPath(), 0o600)
+	if err != nil {
+		return err
+	}
+	f, err := ln.File()
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	return errors.Join(t.ask(control.Message{Op: control.OpControl}, f), f.Close(), ln.Close())
+}
+
+// inherit asks a proxy that was left behind for the jails' sockets. One that
+// doesn't answer is ended, for it may hold connections of jails that are gone.
+func (k *proxyKeeper) inherit(ctx context.Context) {
+	pidfd, err := k.pinOld()
+	if err != nil {
+		k.log.Warn("earlier proxy is not looked for", "error", err)
+	}
+	old, err := k.takeBack(ctx)
+	switch {
+	case err == nil:
+		old.pidfd = pidfd
+		k.mu.Lock()
+		k.old = old
+		k.mu.Unlock()
+		k.log.Info("took sockets back from the earlier proxy", "sockets", len(old.sockets))
+	case pidfd != nil:
+		k.log.Warn("earlier proxy doesn't hand its sockets over, it is ended", "error", err)
+		if err := errors.Join(endProcess(pidfd), pidfd.Close()); err != nil {
+			k.log.Error("earlier proxy doesn't end", "error", err)
+		}
+	}
+}
+
+func (k *proxyKeeper) takeBack(ctx context.Context) (*predecessor, error) {
+	ctx, cancel := context.WithTimeout(ctx, inheritTimeout)
+	defer cancel()
+	conn, err := control.Dial(ctx, k.heirPath())
+	if err != nil {
+		return nil, err
+	}
+	t, err := k.begin(conn, inheritTimeout)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	late := context.AfterFunc(ctx, func() { _ = conn.Close() }) // its answers take no longer
+	p := &predecessor{talk: t, sockets: map[string]*os.File{}}
+	err = t.collect(control.Message{Op: control.OpReturn}, func(a answer) error { return p.take(a) })
+	if err == nil && !late() {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.closeSockets(), t.end())
+	}
+	return p, nil
+}
+
+// take keeps one part of the answer. All descriptors come out of it.
+func (p *predecessor) take(a answer) error {
+	if len(a.m.VNodes) != len(a.files) {
+		return fmt.Errorf("%d names for %d sockets", len(a.m.VNodes), len(a.files))
+	}
+	for i, v := range a.m.VNodes {
+		if old := p.sockets[v.VNode]; old != nil {
+			return fmt.Errorf("vnode %q twice", v.VNode)
+		}
+		f, err := duplicate(a.files[i])
+		if err != nil {
+			return err
+		}
+		p.sockets[v.VNode] = f
+		p.talk.has[v.VNode] = true
+	}
+	return nil
+}
+
+// inherited takes the vnode's socket out of what the earlier proxy handed over;
+// nil: it had none.
+func (k *proxyKeeper) inherited(vnode string) *os.File {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.old == nil {
+		return nil
+	}
+	f := k.old.sockets[vnode]
+	delete(k.old.sockets, vnode)
+	return f
+}
+
+func (p *predecessor) closeSockets() error {
+	var errs []error
+	for _, f := range p.sockets {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// retire lets the earlier proxy drain, now that there is another one. Whatever
+// it does, it ends.
+func (k *proxyKeeper) retire() {
+	k.mu.Lock()
+	old := k.old
+	k.mu.Unlock()
+	if old == nil {
+		return
+	}
+	k.drain(old.talk)
+	k.group.Go(func() {
+		late := time.AfterFunc(drainTimeout, func() { _ = old.talk.conn.Close() })
+		<-old.talk.gone
+		late.Stop()
+		k.mu.Lock()
+		if k.old == old {
+			k.old = nil
+		}
+		k.mu.Unlock()
+		err := errors.Join(old.talk.end(), old.closeSockets())
+		if old.pidfd != nil {
+			err = errors.Join(err, endProcess(old.pidfd), old.pidfd.Close())
+		}
+		if err != nil && !errors.Is(err, net.ErrClosed) {
+			k.log.Error("earlier proxy doesn't end", "error", err)
+		}
+	})
+}
+
+// endTime is how long a process may take to end: after its last word, and again
+// after KILL.
+const endTime = time.Second
+
+// endProcess waits for the process to end, and kills it if it doesn't.
+func endProcess(pidfd *os.File) error {
+	if hasEnded(pidfd, endTime) {
+		return nil
+	}
+	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return err
+	}
+	if !hasEnded(pidfd, endTime) {
+		return errors.New("it doesn't die")
+	}
+	return nil
+}
+
+// hasEnded waits until the pidfd is readable: then the process is gone.
+func hasEnded(pidfd *os.File, patience time.Duration) bool {
+	for deadline := time.Now().Add(patience); ; {
+		left := time.Until(deadline)
+		fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, int(max(left.Milliseconds(), 0)))
+		if n > 0 || errors.Is(err, unix.ESRCH) {
+			return true
+		}
+		if left <= 0 {
+			return false
+		}
+	}
+}

@@ -1,0 +1,210 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"emujail/proxy/control"
+)
+
+// errProxyDown says that the proxy isn't there at the moment.
+var errProxyDown = errors.New("the proxy is not running")
+
+// answersWaiting are the parts of the longest answer: 253 sockets, or 150 jails'
+// counters, each.
+const answersWaiting = 512
+
+// A talk is the conversation with one proxy process, from its first word on.
+type talk struct {
+	conn   *control.Conn
+	signer *control.SignServer // nil without TLS
+	full   func()              // the audit log has reached its bound
+	log    *slog.Logger
+
+	turn    sync.Mutex // one request at a time
+	answers chan answer
+	gone    chan struct{} // closed when nothing more will be heard
+	err     error         // why; to be read after gone
+
+	mu  sync.Mutex
+	has map[string]bool // vnodes whose sockets this proxy was given
+}
+
+// An answer is what a proxy says to a request, with what came along.
+type answer struct {
+	m     control.Message
+	files []*os.File
+}
+
+// begin waits for the proxy's first word, and hears it from then on.
+func (k *proxyKeeper) begin(conn *control.Conn, patience time.Duration) (*talk, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	m, files, err := conn.Receive(ctx)
+	err = errors.Join(err, control.CloseFiles(files))
+	if err == nil && m.Op != control.OpReady {
+		err = fmt.Errorf("proxy says %q, not that it is ready", m.Op)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &talk{
+		conn: conn, signer: k.signer, full: k.auditFull, log: k.log,
+		answers: make(chan answer, answersWaiting), gone: make(chan struct{}), has: map[string]bool{},
+	}
+	k.group.Go(func() {
+		defer close(t.gone)
+		t.err = t.read()
+	})
+	return t, nil
+}
+
+// read takes what the proxy says: requests for signatures are answered, the
+// rest are answers to ours. Nothing of it is believed that couldn't be checked.
+func (t *talk) read() error {
+	for {
+		m, files, err := t.conn.Receive(context.Background())
+		if err != nil {
+			return errors.Join(err, control.CloseFiles(files))
+		}
+		switch m.Op {
+		case control.OpSign:
+			err = t.sign(m)
+		case control.OpOK, control.OpError, control.OpCounters, control.OpReturn:
+			select {
+			case t.answers <- answer{m, files}:
+				files = nil
+			default: // nobody asked
+			}
+		case control.OpAuditFull:
+			t.full()
+		}
+		if err = errors.Join(err, control.CloseFiles(files)); err != nil {
+			return err
+		}
+	}
+}
+
+func (t *talk) sign(m control.Message) error {
+	if t.signer == nil {
+		return errors.New("proxy asks for a signature where there is no TLS")
+	}
+	return t.conn.Send(t.signer.Answer(m))
+}
+
+// ask sends one request and waits for its answer.
+func (t *talk) ask(m control.Message, files ...*os.File) error {
+	return t.collect(m, func(answer) error { return nil }, files...)
+}
+
+// collect sends one request and gives each part of its answer to each. What
+// came along is closed afterwards, unless each has taken it out.
+func (t *talk) collect(m control.Message, each func(answer) error, files ...*os.File) error {
+	t.turn.Lock()
+	defer t.turn.Unlock()
+	t.forget()
+	if err := t.conn.Send(m, files...); err != nil {
+		return err
+	}
+	timer := time.NewTimer(answerTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case a := <-t.answers:
+			more, err := t.heard(m.Op, a, each)
+			if err != nil || !more {
+				return err
+			}
+		case <-t.gone:
+			return fmt.Errorf("%s: %w", m.Op, errProxyDown)
+		case <-timer.C:
+			return fmt.Errorf("proxy doesn't answer %s", m.Op)
+		}
+	}
+}
+
+// heard judges one answer.
+func (t *talk) heard(op string, a answer, each func(answer) error) (more bool, err error) {
+	if a.m.Re != op {
+		return true, control.CloseFiles(a.files) // late, to somebody who gave up
+	}
+	if a.m.Op == control.OpError {
+		return false, errors.Join(fmt.Errorf("proxy refuses %s: %s", op, a.m.Error), control.CloseFiles(a.files))
+	}
+	return a.m.More, errors.Join(each(a), control.CloseFiles(a.files))
+}
+
+// forget drops late answers.
+func (t *talk) forget() {
+	for {
+		select {
+		case a := <-t.answers:
+			_ = control.CloseFiles(a.files)
+		default:
+			return
+		}
+	}
+}
+
+// end closes the conversation and waits until nothing more is heard.
+func (t *talk) end() error {
+	err := t.conn.Close()
+	<-t.gone
+	t.forget()
+	return err
+}
+
+// listen hands over sockets; of those that the proxy has already, nothing is
+// said.
+func (t *talk) listen(attest string, doors []*door) error {
+	for len(doors) > 0 {
+		m, some := listenMessage(attest, doors)
+		doors = doors[len(some):]
+		if err := t.ask(m, socketsOf(some)...); err != nil {
+			return err
+		}
+		t.mu.Lock()
+		for _, d := range some {
+			t.has[d.vnode] = true
+		}
+		t.mu.Unlock()
+	}
+	return nil
+}
+
+// close takes the vnode's socket away and cuts its connections. A proxy that
+// dies has none.
+func (t *talk) close(vnode string) error {
+	if !t.knows(vnode) {
+		return nil
+	}
+	err := t.ask(control.Message{Op: control.OpClose, VNode: vnode})
+	if err != nil && !t.over() {
+		return err
+	}
+	t.mu.Lock()
+	delete(t.has, vnode)
+	t.mu.Unlock()
+	return nil
+}
+
+func (t *talk) knows(vnode string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.has[vnode]
+}
+
+// over reports whether the proxy has hung up.
+func (t *talk) over() bool {
+	select {
+	case <-t.gone:
+		return true
+	default:
+		return false
+	}
+}
