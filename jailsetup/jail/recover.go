@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+
+	"emujail/jailsetup/rootfs"
 )
 
 // Recover reconciles every record with what is: a jail whose first process
@@ -16,7 +18,7 @@ func (h *Host) Recover(ctx context.Context) (adopted []Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	var errs []error
+	errs := []error{rootfs.Template{Dir: h.Site.templates()}.Sweep()}
 	for _, vnode := range names {
 		r, err := h.recoverOne(ctx, vnode)
 		if err != nil {

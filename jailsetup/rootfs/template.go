@@ -24,6 +24,9 @@ const templateFormat = "1"
 // 512 MiB (jail.md §2.5 no. 2).
 const DefaultSize = 512 << 20
 
+// makingPrefix begins the name of a directory in which a template is made.
+const makingPrefix = ".making-"
+
 // mkfsTimeout bounds one mkfs.ext4; it takes 25 ms.
 const mkfsTimeout = 2 * time.Minute
 
@@ -99,7 +102,7 @@ func (t Template) hash(files []file) string {
 // make stages the tree and turns it into an image, which appears whole or not
 // at all.
 func (t Template) make(ctx context.Context, files []file, image string) (err error) {
-	work, err := os.MkdirTemp(t.Dir, ".making-")
+	work, err := os.MkdirTemp(t.Dir, makingPrefix)
 	if err != nil {
 		return err
 	}
@@ -152,4 +155,19 @@ func (f file) write(stage string) error {
 		return err
 	}
 	return os.Chmod(path, f.mode) // after chown, which clears setgid
+}
+
+// Sweep removes what a killed Ensure has left. Nobody may be making a template
+// meanwhile.
+func (t Template) Sweep() error {
+	left, err := filepath.Glob(filepath.Join(t.Dir, makingPrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+	}
+	return nil
 }
