@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"emujail/jailsetup/topology"
 	"emujail/protocol"
 	"emujail/tmcc/client"
 	"emujail/tmcc/client/tlsdial"
@@ -119,7 +120,9 @@ type Wish struct {
 	Status     protocol.Status
 	Jail       protocol.JailConfig
 	Interfaces []protocol.Interface
+	Aliases    []protocol.Interface // further addresses
 	Routing    protocol.Routing
+	Topology   topology.Map // where routes are computed
 	Mounts     protocol.Mounts
 	Hostname   string // <vname>.<eid>.<pid>.<domain>
 	Domain     string
@@ -133,7 +136,16 @@ func (t Tmcd) Wish(ctx context.Context, vnode string) (Wish, error) {
 	return t.ask(ctx, vnode)
 }
 
+// ask asks for all that is built outside.
 func (t Tmcd) ask(ctx context.Context, vnode string) (Wish, error) {
+	w, err := t.askConfig(ctx, vnode)
+	if err != nil {
+		return w, err
+	}
+	return w, t.askNetwork(ctx, vnode, &w)
+}
+
+func (t Tmcd) askConfig(ctx context.Context, vnode string) (Wish, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	var w Wish

@@ -31,7 +31,7 @@ func (p Plan) Steps() []plan.Step { return slices.Concat(p.Disk, p.Boot) }
 // Plan turns what tmcd says into steps. It makes the template that disks are
 // cloned from, if it isn't there; else it changes nothing.
 func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
-	links, err := experimentLinks(w)
+	wires, err := h.wires(r, w)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -51,7 +51,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{launch: &launch{}, Notes: notes}
+	p := Plan{launch: &launch{}, Notes: slices.Concat(notes, wires.notes)}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{
@@ -67,8 +67,8 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		Doors{Door: door, CgroupDir: cgroup.Dir(), Hands: h.Hands},
 		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
 	}
-	p.Boot = append(p.Boot, h.networkSteps(r, w, links)...)
-	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), len(links))...)
+	p.Boot = append(p.Boot, wires.steps...)
+	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), wires.links)...)
 	p.Boot = append(p.Boot, Go{CgroupDir: cgroup.Dir(), Stage0: stage0, launch: p.launch})
 	return p, nil
 }

@@ -1,0 +1,72 @@
+package jail
+
+import (
+	"emujail/jailsetup/network"
+	"emujail/jailsetup/plan"
+)
+
+// wires is a jail's network: the steps that make it while the first process
+// waits, and what people should know of it.
+type wires struct {
+	steps []plan.Step
+	links int // interfaces of the experiment
+	notes []string
+}
+
+// wires plans the jail's network.
+func (h *Host) wires(r Record, w Wish) (wires, error) {
+	links, err := h.Site.experimentLinks(w)
+	if err != nil {
+		return wires{}, err
+	}
+	routes, err := w.routes()
+	if err != nil {
+		return wires{}, err
+	}
+	all := wires{steps: h.controlSteps(r, w), links: len(links)}
+	all.steps = append(all.steps, h.experimentSteps(r, w, links)...)
+	if len(routes) > 0 {
+		all.steps = append(all.steps, network.Routes{Control: h.Network, Type: w.Routing.Type, List: routes})
+	}
+	return all, nil
+}
+
+// experimentName is an experiment's, as the network steps know it.
+func experimentName(w Wish) string { return w.Status.PID + "/" + w.Status.EID }
+
+// group is the device group of the jail's links.
+func (r Record) group() uint32 { return uint32(r.IDBase / idCount) }
+
+// controlSteps make the namespace's settings and the control interface.
+func (h *Host) controlSteps(r Record, w Wish) []plan.Step {
+	control := network.ControlLink{
+		Control: h.Network, VNode: r.VNode, Experiment: experimentName(w),
+		Addr: r.inside(), Generation: uint64(r.Boot), Group: r.group(),
+	}
+	inside := network.Inside{IDBase: uint32(r.IDBase), Forward: w.forwards()}
+	if w.sharesAddress() { // CTRLMAC is the host's then
+		low, high := uint16(r.PortLow), uint16(r.PortHigh)
+		inside.PortLow, inside.PortHigh = low, high
+		share := network.SharedAddress{Control: h.Network, VNode: r.VNode, Addr: r.Private, Low: low, High: high}
+		return []plan.Step{inside, share, control}
+	}
+	if mac, err := network.ParseMAC(w.Jail.CtrlMAC); err == nil {
+		control.MAC = mac
+	}
+	return []plan.Step{inside, control}
+}
+
+// experimentSteps make the interfaces of the experiment.
+func (h *Host) experimentSteps(r Record, w Wish, links []network.ExperimentLink) []plan.Step {
+	if len(links) == 0 {
+		return nil
+	}
+	experiment := experimentName(w)
+	steps := []plan.Step{network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experiment}}
+	for _, l := range links {
+		l.RunDir, l.Experiment, l.VNode = h.Site.Run, experiment, r.VNode
+		l.Generation, l.Group = uint64(r.Boot), r.group()
+		steps = append(steps, l)
+	}
+	return steps
+}
