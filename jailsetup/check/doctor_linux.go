@@ -61,6 +61,7 @@ func needs() []Need {
 		{"loop devices", "the jails' disks", "modprobe loop", probeFile("/dev/loop-control")},
 		{"bridges and veth", "links", "modprobe bridge veth", probeFile("/proc/sys/net/ipv4")},
 		{"mkfs.ext4", "to make the jails' disks", "apt-get install e2fsprogs", probeProgram("mkfs.ext4")},
+		{"e2fsck", "to check the jails' disks", "apt-get install e2fsprogs", probeProgram("e2fsck")},
 		{"sshd", "the jails' logins, from the host's /usr", "apt-get install openssh-server", probeFile("/usr/sbin/sshd")},
 		{"cron", "the jails' cron, from the host's /usr", "apt-get install cron", probeFile("/usr/sbin/cron")},
 		{"busybox", "the jails' syslogd, from the host's /usr", "apt-get install busybox", probeProgram("busybox")},

@@ -59,13 +59,17 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		Processes: h.Site.Limits.Processes, Memory: int64(h.Site.Limits.MemoryMiB) << 20, CPUShare: h.Site.Limits.CPUShare,
 	}
 	p.cgroupDir = cgroup.Dir()
-	given, door := h.Site.GivenDir(r.VNode), h.Site.Door(r)
-	door.EventKey = w.EventKey
+	given, events := h.Site.GivenDir(r.VNode), h.Site.EventDoor(r)
+	events.Key = w.EventKey
 	p.Boot = []plan.Step{
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w)},
-		Doors{Door: door, CgroupDir: cgroup.Dir(), Hands: h.Hands},
+		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
+		Events{Door: events, Hands: h.Hands.Events},
 		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
+	}
+	if r.Boot > 1 { // a disk from before
+		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.imagePath(r.VNode)}}, p.Boot...)
 	}
 	p.Boot = append(p.Boot, wires.steps...)
 	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), wires.links)...)
