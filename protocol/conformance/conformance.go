@@ -200,14 +200,15 @@ func (s *suite) one(ctx context.Context, r Row) Result {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
-	err := r.check.run(&probe{ctx: ctx, t: &s.target, mayWrite: s.options.Write})
+	p := &probe{ctx: ctx, t: &s.target, mayWrite: s.options.Write}
+	err := r.check.run(p)
 	result := Result{Row: r, Outcome: Passed, Took: time.Since(begun)}
 	var missing missingError
 	switch {
 	case errors.As(err, &missing):
-		result.Outcome, result.Why = NotRun, err.Error()
+		result.Outcome, result.Why = NotRun, p.fill(err.Error())
 	case err != nil:
-		result.Outcome, result.Why = Failed, err.Error()
+		result.Outcome, result.Why = Failed, p.fill(err.Error())
 	}
 	return result
 }

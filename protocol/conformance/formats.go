@@ -54,7 +54,7 @@ func formatRows() []Row {
 		{ID: "6/37", Rule: "bootwhat: STATUS=success TYPE=", check: replies("bootwhat", hosts)},
 		{ID: "6/38", Rule: "hwinfo: lines of tests and units", check: replies("hwinfo", anyone)},
 		{ID: "6/39", Rule: "imageinfo: the image by project, group, name and version", check: replies("imageinfo", anyone)},
-		{ID: "6/40", Rule: "serviceinfo: which machine runs what", check: replies("serviceinfo", anyone)},
+		{ID: "6/40", Rule: "serviceinfo: which machine runs what", check: replies("serviceinfo", hosts)},
 		{ID: "6/41", Rule: "tiptunnels: VNODE= SERVER= PORT= KEYLEN= KEY=", check: replies("tiptunnels", anyone)},
 		{ID: "6/42", Rule: "subnodelist: NODEID= TYPE=", check: replies("subnodelist", anyone)},
 		{ID: "6/43", Rule: "topomap, ltmap and ltpmap: gzip, as it lies on disk", check: gzipMaps()},
