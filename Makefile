@@ -3,24 +3,30 @@
 # Building runs as you; only jails run as root, by sudo. Nothing in the checkout
 # ends up owned by root.
 
+SHELL       := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+
 GO      ?= go
 SUDO    := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 AS_ROOT := $(if $(SUDO),$(SUDO) env PATH="$(PATH)" CI="$(CI)" YES="$(YES)" KEEP="$(KEEP)",env)
+# Tests are built as you, too; only their programs run as root.
+EXEC    := $(if $(SUDO),-exec 'sudo env PATH=$(PATH) CI=$(CI)')
 LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # The programs, and where their main packages lie.
-PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn demo
+PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode demo
 SRC_jailsetup := ./jailsetup
 SRC_tmcd-mock := ./tmcd-mock
 SRC_tmcc      := ./tmcc
 SRC_injail    := ./jailsetup/injail
 SRC_injail-rc := ./jailsetup/injail/injail-rc
 SRC_jailspawn := ./jailsetup/spawn/jailspawn
+SRC_delaynode := ./jailsetup/shape/delaynode
 SRC_demo      := ./examples/demo
 
-# Packages that need neither root nor Linux.
-PORTABLE := ./protocol/... ./proxy/... ./tmcc/... ./tmcd-mock/...
+SOAK     ?= 1000000
+FUZZTIME ?= 60s
 
 .PHONY: help build test soak lint bench fuzz man demo security examples clean clean-host
 
@@ -34,10 +40,32 @@ build: ## build all programs into bin/
 demo: build ## boot two jails of one experiment and check what they promise (KEEP=1, YES=1)
 	@$(AS_ROOT) bin/demo testdata/demo.yaml
 
-test: build ## run every test; installs the packages that they need
+test: build ## run every test, also those that need root; installs the packages that they need
 	@dist/test-packages
 	@$(BUILD) -o bin/testcount ./dist/testcount
-	@$(AS_ROOT) $(GO) test -json -count=1 -p 2 -timeout 20m -tags privileged ./... | bin/testcount
+	@$(GO) test $(EXEC) -json -count=1 -p 2 -timeout 20m -tags privileged ./... | bin/testcount
+
+soak: build ## load and hostile clients for a long time (SOAK requests, default 1000000)
+	@MOCK_SOAK=$(SOAK) PROXY_SOAK=$(SOAK) $(GO) test $(EXEC) -count=1 -v -timeout 2h -tags 'privileged soak' -run Soak ./proxy/... ./tmcd-mock/...
+
+fuzz: ## every fuzz target for FUZZTIME (default 60s each)
+	@FUZZTIME=$(FUZZTIME) dist/fuzz
+
+bench: build ## every benchmark, with allocations
+	@$(GO) test $(EXEC) -run '^$$' -bench . -benchmem -timeout 1h -tags privileged ./... | grep -v -e '^PASS' -e 'no test files'
+
+security: build ## the tests named after the threats of docs/security.md (S1, T29, …)
+	@dist/test-packages
+	@$(BUILD) -o bin/testcount ./dist/testcount
+	@$(GO) test $(EXEC) -json -count=1 -p 2 -timeout 20m -tags privileged -run '^Test[A-Za-z]*[ST][0-9]' ./... | bin/testcount
+
+man: ## write manual pages, completions and pictures anew from their sources
+	@$(GO) test -count=1 -run 'Manual|CommittedFiles|Pictures' . ./tmcd-mock ./jailsetup ./tmcc/options -update
+
+examples: build ## run what README, docs and examples show
+	@dist/test-packages
+	@$(BUILD) -o bin/testcount ./dist/testcount
+	@$(GO) test $(EXEC) -json -count=1 -tags privileged -run 'Readme|Protocol|Foreign|Example' . | bin/testcount
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'lint: run gofmt -w on these'; exit 1; }

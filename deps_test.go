@@ -62,7 +62,7 @@ func deps(p pkg, prefix string) bool {
 // TestSmallPrograms: what runs in a jail, or in front of one, or is cloned for
 // each, links little.
 func TestSmallPrograms(t *testing.T) {
-	for _, program := range []string{"tmcc", "jailsetup/injail", "jailsetup/injail/injail-rc", "jailsetup/spawn/jailspawn"} {
+	for _, program := range []string{"tmcc", "jailsetup/injail", "jailsetup/injail/injail-rc", "jailsetup/spawn/jailspawn", "jailsetup/shape/delaynode"} {
 		p := list(t, module+program)[0]
 		for what, prefix := range heavy {
 			if deps(p, prefix) {
@@ -74,6 +74,7 @@ func TestSmallPrograms(t *testing.T) {
 		"tmcc":                      "the proxy's process speaks no HTTP",
 		"jailsetup/injail":          "PID 1 of every jail stays small",
 		"jailsetup/spawn/jailspawn": "its page tables are copied for every jail",
+		"jailsetup/shape/delaynode": "it only carries frames",
 	} {
 		if deps(list(t, module+program)[0], "net/http") {
 			t.Errorf("%s links net/http: %s", program, why)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -53,7 +54,7 @@ func (s *shell) forget() {
 // all that it has started end with the test.
 func newShell(t *testing.T, attr *syscall.SysProcAttr) *shell {
 	t.Helper()
-	bin := build(t, "jailsetup", "jailsetup/injail", "jailsetup/injail/injail-rc", "jailsetup/spawn/jailspawn", "tmcc", "tmcd-mock")
+	bin := build(t, programs(t)...)
 	// Short: unix sockets lie below it.
 	dir, err := os.MkdirTemp("", "readme")
 	if err != nil {
@@ -150,6 +151,26 @@ func TestCutMark(t *testing.T) {
 			t.Errorf("%s: got %q, %q, %v", name, printed, code, done)
 		}
 	}
+}
+
+// programs are the folders of the programs that `make build` builds.
+func programs(t testing.TB) []string {
+	t.Helper()
+	text, err := os.ReadFile("Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var folders []string
+	for _, m := range regexp.MustCompile(`(?m)^SRC_(\S+) +:= \./(\S+)$`).FindAllStringSubmatch(string(text), -1) {
+		if filepath.Base(m[2]) != m[1] {
+			t.Errorf("Makefile: program %s lies in %s", m[1], m[2])
+		}
+		folders = append(folders, m[2])
+	}
+	if len(folders) < 7 {
+		t.Fatalf("Makefile: found the programs %q: that can't be all", folders)
+	}
+	return folders
 }
 
 // build compiles main packages into a folder of the test's.
