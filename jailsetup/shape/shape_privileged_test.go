@@ -94,7 +94,7 @@ func TestDelay(t *testing.T) {
 func TestStreamOfDatagrams(t *testing.T) {
 	r := newRig(t, 2)
 	r.change("", "delay=10ms")
-	late, order := r.probe(t, 2000, 1000)
+	late, order := r.probe(t, 2000, 1000, nil)
 	slices.Sort(late)
 	t.Logf("median %s, p99 %s of %d", late[len(late)/2], late[len(late)*99/100], len(late))
 	if len(late) != 2000 || !order {
@@ -106,12 +106,16 @@ func TestStreamOfDatagrams(t *testing.T) {
 }
 
 // probe sends numbered datagrams at a pace and gives each one's time on the way.
-func (r *rig) probe(t testing.TB, count, perSecond int) (late []time.Duration, inOrder bool) {
+// The sender's goroutine begins and ends with what prepare says, if anything.
+func (r *rig) probe(t testing.TB, count, perSecond int, prepare func() (done func())) (late []time.Duration, inOrder bool) {
 	t.Helper()
 	r.roundTrip(r.jails[0], r.jails[1])
 	a, b := r.jails[0].udp(t), r.jails[1].udp(t)
 	stamped(t, b)
 	go func() {
+		if prepare != nil {
+			defer prepare()()
+		}
 		began := time.Now()
 		to := b.LocalAddr().(*net.UDPAddr).AddrPort()
 		for i := range count {
