@@ -72,8 +72,9 @@ handed to the command that enter runs.`,
 	})
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
-		newListCommand(&s), newEnterCommand(&s), newLogsCommand(&s), newHostPortsCommand(&s),
-		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newDoctorCommand(),
+		newListCommand(&s), newEnterCommand(&s), newUpdateCommand(&s), newStatusCommand(&s), newEventCommand(&s), newHostPortsCommand(&s), newShapeCommand(&s),
+		newLogsCommand(&s), newCopyCommand(&s),
+		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(),
 	)
 	return root
 }

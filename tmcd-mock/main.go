@@ -120,6 +120,7 @@ func commands() []*cobra.Command {
 		newServeCommand(),
 		newPKICommand(),
 		newShowCommand(),
+		newScheduleCommand(),
 		newLogCommand(),
 		newSetCommand(),
 		newFaultCommand(),

@@ -108,7 +108,7 @@ func serve(ctx context.Context, o serveOptions, stdout, stderr io.Writer) (err e
 	registry.MustRegister(options.Metrics, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	api := manage.Serve(control, manage.Options{
 		Status: func() manage.Status { return m.status(o, srv) },
-		Nodes:  m.nodes, Set: m.set, Account: m.account, Reload: m.reload,
+		Nodes:  m.nodes, Plans: m.schedules, Set: m.set, Account: m.account, Reload: m.reload,
 		Faults: m.faults, Journal: m.journal, Metrics: registry, Logger: m.log,
 	})
 	defer func() { err = errors.Join(err, api.Close()) }()

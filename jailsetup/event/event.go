@@ -9,7 +9,7 @@
 //
 // The key (tmcd's eventkey) proves the experiment and no more: every node of
 // the experiment has it (peers.md T46). Who sent an event is known to the hub
-// from the socket and isn't written here.
+// from the socket; it writes From over whatever the sender has said.
 //
 // Everything here is light: injail links it.
 package event
@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -46,6 +47,7 @@ type Event struct {
 	Time       time.Time `json:"time"`           // when it was sent
 	Seq        uint64    `json:"seq"`            // grows with each event of a sender's life
 	Sender     uint64    `json:"sender"`         // chosen at random when the sender begins: Seq counts within it
+	From       string    `json:"from,omitempty"` // the vnode it came from, as the hub knows; empty: the operator
 	MAC        string    `json:"mac,omitempty"`  // hex HMAC-SHA256 of all above
 }
 
@@ -97,7 +99,7 @@ func (e Event) sum(key []byte) []byte {
 		binary.BigEndian.PutUint64(n[:], v)
 		h.Write(n[:])
 	}
-	for _, s := range []string{e.Experiment, e.Object, e.Type, e.Action, e.Args} {
+	for _, s := range []string{e.Experiment, e.Object, e.Type, e.Action, e.Args, e.From} {
 		number(uint64(len(s)))
 		h.Write([]byte(s))
 	}
@@ -105,4 +107,20 @@ func (e Event) sum(key []byte) []byte {
 	number(e.Seq)
 	number(e.Sender)
 	return h.Sum(nil)
+}
+
+// JoinArgs makes an event's arguments of KEY=VALUE words; a value with spaces gets
+// quotes.
+func JoinArgs(words []string) string {
+	for i, w := range words {
+		key, value, ok := strings.Cut(w, "=")
+		if ok && strings.ContainsAny(value, " \t") && !strings.ContainsAny(value[:1], `'"`) {
+			quote := "'"
+			if strings.Contains(value, quote) {
+				quote = `"`
+			}
+			words[i] = key + "=" + quote + value + quote
+		}
+	}
+	return strings.Join(words, " ")
 }

@@ -119,3 +119,10 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestJoinArgs(t *testing.T) {
+	words := []string{"COMMAND=echo it's", "DIR=/x", "plain", "A=b c", "B="}
+	if got, want := JoinArgs(words), `COMMAND="echo it's" DIR=/x plain A='b c' B=`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"emujail/jailsetup/shape"
 	"emujail/jailsetup/topology"
 	"emujail/protocol"
 	"emujail/tmcc/client"
@@ -29,9 +30,12 @@ var ErrUnknown = errors.New("tmcd says nothing: it knows no such vnode on this h
 
 // Tmcd is how this host asks: as itself, about its vnodes (VNODEID).
 type Tmcd struct {
-	Boss client.Server // with its addresses, for the proxy too
-	TLS  tlsdial.Config
-	opts client.Options
+	Boss client.Server // the first, with its addresses
+
+	Servers   []client.Server // all, in the order of the site file
+	Redirects []client.Server // where else they may send one
+	TLS       tlsdial.Config
+	opts      client.Options
 }
 
 // dialTimeout bounds each connect, and each handshake.
@@ -43,23 +47,24 @@ const certificatesHint = "(certificates: in the site file names the directory of
 // lookupTries is how often boss's name is looked up: a person waits.
 const lookupTries = 3
 
-// FindTmcd resolves the site's boss and reads the host's certificate.
+// FindTmcd resolves the site's tmcds and reads the host's certificate. Of a list,
+// those that have no address are left out with a warning, unless none is left.
 func FindTmcd(ctx context.Context, s Site, log *slog.Logger) (Tmcd, error) {
-	boss, err := client.Finder{
-		Server: s.Boss, Env: os.Getenv("BOSSNAME"), Dirs: client.ConfigDirs(),
-		Tries: lookupTries, Wait: time.Second, Logger: log,
-	}.Find(ctx)
-	if err != nil {
+	servers, err := find(ctx, s.Boss, log)
+	if len(servers) == 0 {
 		return Tmcd{}, fmt.Errorf("find tmcd: %w (set boss in the site file)", err)
 	}
-	t := Tmcd{Boss: boss, opts: client.Options{
+	t := Tmcd{Boss: servers[0], Servers: servers, opts: client.Options{
 		Network:     client.TCP,
-		Servers:     []client.Server{boss},
+		Servers:     servers,
 		Timeout:     s.TmcdTimeout,
 		DialTimeout: min(s.TmcdTimeout, dialTimeout),
 		RefusedWait: -1,
 		Logger:      log,
 	}}
+	if len(s.Proxy.Redirects) > 0 {
+		t.Redirects, _ = find(ctx, s.Proxy.Redirects, log) // who isn't found isn't followed to
+	}
 	if s.Certificates == "" {
 		return t, nil
 	}
@@ -69,6 +74,26 @@ func FindTmcd(ctx context.Context, s Site, log *slog.Logger) (Tmcd, error) {
 	}
 	t.opts.Network, t.opts.Handshake = client.TLS, tlsdial.New(t.TLS).Handshake
 	return t, nil
+}
+
+// find looks the names up; no name at all means the default one.
+func find(ctx context.Context, names Names, log *slog.Logger) (found []client.Server, err error) {
+	if len(names) == 0 {
+		names = Names{""}
+	}
+	for _, name := range names {
+		server, oneErr := client.Finder{
+			Server: name, Env: os.Getenv("BOSSNAME"), Dirs: client.ConfigDirs(),
+			Tries: lookupTries, Wait: time.Second, Logger: log,
+		}.Find(ctx)
+		if oneErr != nil {
+			log.Warn("no address, left out", "server", name, "error", oneErr)
+			err = errors.Join(err, oneErr)
+			continue
+		}
+		found = append(found, server)
+	}
+	return found, err
 }
 
 func (t Tmcd) as(vnode string) (*client.Client, error) {
@@ -124,7 +149,9 @@ type Wish struct {
 	Routing    protocol.Routing
 	Topology   topology.Map // where routes are computed
 	Mounts     protocol.Mounts
-	Hostname   string // <vname>.<eid>.<pid>.<domain>
+	Shapes     []shape.Wanted // of its interfaces
+	EventKey   string         // of the experiment, for the hub; the jail learns it from tmcd
+	Hostname   string         // <vname>.<eid>.<pid>.<domain>
 	Domain     string
 }
 
@@ -176,6 +203,8 @@ func (t Tmcd) askConfig(ctx context.Context, vnode string) (Wish, error) {
 
 // take parses the blocks that phase one needs.
 func (w *Wish) take(blocks []protocol.Block) error {
+	var links protocol.LinkDelays
+	var delays protocol.Delays
 	for _, b := range blocks {
 		var err error
 		switch b.Command {
@@ -187,14 +216,24 @@ func (w *Wish) take(blocks []protocol.Block) error {
 			w.Interfaces = all.Interfaces
 		case "mounts":
 			w.Mounts, err = protocol.ParseMounts(b.Body)
+		case "eventkey":
+			var key protocol.EventKey
+			key, err = protocol.ParseEventKey(b.Body)
+			w.EventKey = string(key)
 		case "routing":
 			w.Routing, err = protocol.ParseRouting(b.Body)
+		case "linkdelay":
+			links, err = protocol.ParseLinkDelays(b.Body)
+		case "delay":
+			delays, err = protocol.ParseDelays(b.Body)
 		}
 		if err != nil {
 			return fmt.Errorf("tmcd's answer to %s: %w", b.Command, err)
 		}
 	}
-	return nil
+	var err error
+	w.Shapes, err = shape.FromTmcd(ownMACs(w.Interfaces), links, delays)
+	return err
 }
 
 // domain is what follows the first label of boss's name, or of the event

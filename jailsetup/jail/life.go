@@ -147,7 +147,7 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Eve
 	}
 	for _, note := range p.Notes {
 		h.Log.Warn(note, "vnode", r.VNode)
-		trace(plan.Event{Step: "note: " + note, Start: time.Now()})
+		trace(plan.Event{Step: notePrefix + note, Start: time.Now()})
 	}
 	diskLog, err := plan.OpenLog(h.Site.diskLog(r.VNode))
 	if err != nil {
@@ -237,6 +237,7 @@ func (h *Host) Ended(ctx context.Context, vnode string, status unix.WaitStatus) 
 	if !again {
 		r.Desired = Halted
 	}
+	h.Log.Info("jail ended by itself", "vnode", vnode, "how", words, "again", again)
 	h.report(ctx, vnode, "SHUTDOWN")
 	return again, h.takeDown(ctx, &r, words)
 }
@@ -297,7 +298,7 @@ func (h *Host) destroy(ctx context.Context, vnode string) error {
 	}
 	dir := h.Site.Dir(vnode)
 	var errs []error
-	for _, name := range [...]string{filepath.Base(h.Site.tracePath(vnode)), recordName + ".new", recordName, ""} {
+	for _, name := range [...]string{filepath.Base(h.Site.tracePath(vnode)), policyName, recordName + ".new", recordName, ""} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"emujail/jailsetup/limit"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/shape"
 	"emujail/jailsetup/spawn"
 )
 
@@ -83,7 +84,7 @@ func removeGiven(dir string) error {
 	return errors.Join(errs...)
 }
 
-// The two sockets in a given directory.
+// The two sockets in a given directory; [EventsSocket] is a third.
 const (
 	TmccSocket    = "tmcc"
 	ConsoleSocket = "console"
@@ -106,6 +107,10 @@ type Hands struct {
 	// Close takes the sockets away and cuts what is open over them. It bears a
 	// vnode that has none.
 	Close func(ctx context.Context, vnode string) error
+	// Events are the event hub's.
+	Events EventHands
+	// Shapes are the keeper's of the links.
+	Shapes shape.Hands
 }
 
 // String implements [plan.Step].

@@ -10,6 +10,7 @@ import (
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
 	"emujail/jailsetup/rootfs"
+	"emujail/jailsetup/shape"
 )
 
 // deeds is the table from an undo's kind to what it does.
@@ -20,6 +21,8 @@ func (h *Host) deeds() plan.Deeds {
 		limit.KindKill:   with(limit.Kill),
 		kindGiven:        with(func(_ context.Context, dir string) error { return removeGiven(dir) }),
 		kindDoors:        with(h.Hands.Close),
+		kindEvents:       with(h.closeEvents),
+		shape.KindLink:   with(h.Hands.Shapes.Unshape),
 	}
 	maps.Copy(table, network.Deeds())
 	return table

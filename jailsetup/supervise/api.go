@@ -10,8 +10,10 @@ import (
 	"net"
 	"time"
 
+	"emujail/jailsetup/event"
 	"emujail/jailsetup/injail/console"
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/shape"
 )
 
 // Verb is what a client asks for.
@@ -27,6 +29,9 @@ const (
 	VerbEnter     Verb = "enter"
 	VerbHostPorts Verb = "hostports"
 	VerbInfo      Verb = "info"
+	VerbProxy     Verb = "proxy"
+	VerbShape     Verb = "shape"
+	VerbEvent     Verb = "event"
 	VerbStop      Verb = "stop"
 )
 
@@ -39,17 +44,25 @@ type Request struct {
 	Add    []string       `json:"add,omitempty"`    // hostports: tcp/N, udp/N
 	Remove []string       `json:"remove,omitempty"` // hostports
 	Clean  bool           `json:"clean,omitempty"`  // stop: remove the control network too
+	Event  *EventRequest  `json:"event,omitempty"`
+	Shape  *ShapeRequest  `json:"shape,omitempty"` // shape
 }
 
 // Reply is one JSON object on a line; a request gets several, the last with
 // Done. After Ready, the answer to enter, the connection carries console frames
 // both ways and no more lines.
 type Reply struct {
-	Line  string     `json:"line,omitempty"` // progress, for people
-	Jails []JailInfo `json:"jails,omitempty"`
-	Ports []string   `json:"ports,omitempty"`
-	Info  *Info      `json:"info,omitempty"`
-	Ready bool       `json:"ready,omitempty"`
+	Line  string         `json:"line,omitempty"` // progress, for people
+	Jails []JailInfo     `json:"jails,omitempty"`
+	Ports []string       `json:"ports,omitempty"`
+	Info  *Info          `json:"info,omitempty"`
+	Links []shape.Status `json:"links,omitempty"`
+	Ready bool           `json:"ready,omitempty"`
+
+	To    []string     `json:"to,omitempty"`    // event: the vnodes that it was handed to
+	Event *event.Event `json:"event,omitempty"` // event: one that is watched
+
+	Proxy *ProxyStatus `json:"proxy,omitempty"`
 
 	Done  bool   `json:"done,omitempty"`
 	Code  int    `json:"code,omitempty"` // the verb's exit code
@@ -80,8 +93,8 @@ const (
 	CodeNotAllocated = 4
 )
 
-// maxRequestBytes bounds a request's line.
-const maxRequestBytes = 64 << 10
+// maxRequestBytes bounds a request's line: a schedule is long.
+const maxRequestBytes = 32 << 20
 
 // Failure is a verb that the supervisor could not do.
 type Failure struct {

@@ -11,12 +11,13 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/check"
+	"emujail/jailsetup/hub"
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/shape"
 )
 
 // bootsAtOnce bounds how many jails are being built at a time.
@@ -24,12 +25,15 @@ const bootsAtOnce = 4
 
 // Supervisor is the one process a host. Its methods are called by Serve alone.
 type Supervisor struct {
-	host  *jail.Host
-	log   *slog.Logger
-	proxy *proxyKeeper
-	watch *watcher
-	slots chan struct{} // for building
-	stop  context.CancelFunc
+	host    *jail.Host
+	log     *slog.Logger
+	proxy   *proxyKeeper
+	links   *shape.Keeper
+	watch   *watcher
+	hub     *hub.Hub
+	manager manager
+	slots   chan struct{} // for building
+	stop    context.CancelFunc
 
 	group sync.WaitGroup // every goroutine but Serve's own
 
@@ -103,7 +107,15 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	if err := settlePrefix(ctx, &site); err != nil {
 		return nil, err
 	}
-	s.host, err = jail.NewHost(site, jail.Hands{Open: s.open, Close: s.shut}, log)
+	if s.hub, err = hub.New(site.EventsDir(), log); err != nil {
+		return nil, err
+	}
+	if s.links, err = shape.NewKeeper(site.Run, filepath.Join(site.Programs, "delaynode"), log); err != nil {
+		return nil, err
+	}
+	s.host, err = jail.NewHost(site, jail.Hands{
+		Open: s.open, Close: s.shut, Events: jail.EventHands{Open: s.openEvents, Close: s.hub.Close}, Shapes: shape.Hands{Shape: s.links.Shape, Unshape: s.links.Unshape},
+	}, log)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +126,10 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	if s.proxy, err = newProxyKeeper(site, s.host.Tmcd, log); err != nil {
 		return nil, err
 	}
-	s.proxy.doors = s.allDoors
+	s.proxy.doors, s.proxy.group = s.allDoors, &s.group
+	if s.manager, err = newManager(); err != nil {
+		return nil, err
+	}
 	if err := network.EnsureControl(ctx, s.host.Network); err != nil {
 		return nil, err
 	}
@@ -160,21 +175,31 @@ func (s *Supervisor) serve(ctx context.Context) error {
 			s.log.Error("processes are not watched any more", "error", err)
 		}
 	})
-	s.group.Go(func() { s.proxy.run(ctx) })
+	s.group.Go(func() { s.hub.Run(ctx) })
 	s.adopt(ctx)
+	s.group.Go(func() { s.proxy.run(ctx) })
+	s.group.Go(func() { s.proxy.mind(ctx) })
+	s.group.Go(func() { s.links.Run(ctx) }) // what recovery took down is not set up again
 
 	l, err := s.listen()
 	if err == nil {
+		err = s.publish(ctx)
+	}
+	if err == nil {
 		context.AfterFunc(ctx, func() { l.Close() })
-		_, _ = daemon.SdNotify(false, daemon.SdNotifyReady) // no systemd, no need
+		if err := s.manager.ready(); err != nil {
+			s.log.Warn("service manager doesn't hear that all is ready", "error", err)
+		}
 		s.log.Info("serving", "socket", s.host.Site.ServeSocket(), "control", s.host.Network.String())
 		err = s.accept(ctx, l)
 	}
 	s.stop()
+	_ = s.manager.stopping() // it sees our end anyway
 	stopWrite.Close()
 	for _, d := range s.allDoors() {
 		err = errors.Join(err, d.close())
 	}
+	err = errors.Join(err, s.hub.Shutdown())
 	s.group.Wait()
 	return err
 }
@@ -202,20 +227,34 @@ func (s *Supervisor) accept(ctx context.Context, l *net.UnixListener) error {
 }
 
 // adopt recovers from whatever the last supervisor left and opens the doors of
-// the jails that run.
+// the jails that run, by the sockets that outlived it where there are some. The
+// earlier proxy goes on to serve them until ours does.
 func (s *Supervisor) adopt(ctx context.Context) {
+	kept := stored()
+	s.proxy.inherit(ctx)
 	records, err := s.host.Recover(ctx)
 	if err != nil {
 		s.log.Error("not all could be recovered", "error", err)
 	}
 	for _, r := range records {
-		if err := s.open(ctx, r.VNode, s.host.Site.GivenDir(r.VNode), r.Cgroup); err != nil {
+		found := s.proven(r.VNode, kept[r.VNode], sockets{tmcc: s.proxy.inherited(r.VNode)})
+		delete(kept, r.VNode)
+		if err := s.reopen(r, found.tmcc, found.console); err != nil {
 			s.log.Error("sockets not opened", "vnode", r.VNode, "error", err)
+		}
+		if err := s.openEvents(ctx, s.host.Site.EventDoor(r)); err != nil {
+			s.log.Error("no events", "vnode", r.VNode, "error", err)
 		}
 		if err := s.watchJail(ctx, r); err != nil {
 			s.log.Error("jail not watched", "vnode", r.VNode, "error", err)
 		}
 		s.log.Info("adopted", "vnode", r.VNode, "pid", r.PID)
+	}
+	for vnode := range kept { // of jails that are gone
+		s.proven(vnode, kept[vnode])
+		if err := s.manager.drop(vnode); err != nil {
+			s.log.Warn("service manager keeps sockets of no use", "vnode", vnode, "error", err)
+		}
 	}
 }
 
@@ -253,7 +292,6 @@ func (s *Supervisor) ended(ctx context.Context, r jail.Record, pidfd *os.File) {
 		s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "error", err)
 		return
 	}
-	s.log.Info("jail ended by itself", "vnode", r.VNode, "again", again)
 	if again {
 		if err := s.boot(ctx, r.VNode, nil); err != nil {
 			s.log.Error("jail doesn't come back", "vnode", r.VNode, "error", err)

@@ -79,6 +79,16 @@ func (s *Supervisor) do(ctx context.Context, c net.Conn, req Request) (Reply, er
 	case VerbInfo:
 		n := s.host.Network
 		return Reply{Info: &Info{n.Prefix.String(), n.Host.String(), n.Gateway.String(), s.proxy.processID(), os.Getpid()}}, nil
+	case VerbEvent:
+		if req.Event == nil {
+			return Reply{}, errNoEvent
+		}
+		return s.event(ctx, c, *req.Event)
+	case VerbShape:
+		return s.shape(ctx, req.Shape)
+	case VerbProxy:
+		st, err := s.proxy.status()
+		return Reply{Proxy: &st}, err
 	case VerbHostPorts:
 		return s.hostPorts(ctx, req)
 	case VerbStop:
@@ -113,7 +123,7 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 	case req.Verb == VerbHalt:
 		return s.host.Halt(ctx, req.VNode)
 	case req.Verb == VerbKill:
-		return s.host.Kill(ctx, req.VNode)
+		return s.kill(ctx, req.VNode)
 	}
 	if err := s.host.Halt(ctx, req.VNode); err != nil && !errors.Is(err, jail.ErrNoJail) {
 		return err
@@ -138,7 +148,14 @@ func (s *Supervisor) boot(ctx context.Context, vnode string, progress func(plan.
 
 // dryRun prints what the verb would do.
 func (s *Supervisor) dryRun(ctx context.Context, c net.Conn, req Request) error {
-	lines, err := s.host.DryRun(ctx, req.VNode, req.Verb == VerbBoot || req.Verb == VerbReboot)
+	var lines []string
+	var err error
+	switch req.Verb {
+	case VerbBoot, VerbReboot:
+		lines, err = s.host.DryRun(ctx, req.VNode)
+	default:
+		lines, err = s.host.DryRunDown(req.VNode, req.Verb == VerbKill)
+	}
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,11 @@ func (c *Client) Nodes(ctx context.Context) (n Nodes, err error) {
 	return n, c.call(ctx, http.MethodGet, "/v1/nodes", nil, &n)
 }
 
+// Schedules asks for what experiments plan.
+func (c *Client) Schedules(ctx context.Context) (s Schedules, err error) {
+	return s, c.call(ctx, http.MethodGet, "/v1/schedule", nil, &s)
+}
+
 // Set changes rows of the testbed, all or none.
 func (c *Client) Set(ctx context.Context, changes []Change) error {
 	return c.call(ctx, http.MethodPost, "/v1/set", map[string]any{"changes": changes}, nil)

@@ -2,6 +2,7 @@
 //
 //	GET    /v1/status           what serves here: addresses, testbed, seed, process
 //	GET    /v1/nodes            every node with state and last reports
+//	GET    /v1/schedule         what each experiment's events are to be
 //	GET    /v1/journal?since=N  events from number N on; &follow=1 goes on until the client leaves
 //	GET    /v1/faults           the rules in force
 //	POST   /v1/faults           {"rule": "KIND key=value…"} → {"id": N}
@@ -50,6 +51,26 @@ type Nodes struct {
 	Nodes []Node `json:"nodes"`
 }
 
+// Schedules is the answer of /v1/schedule.
+type Schedules struct {
+	Experiments []Schedule `json:"experiments"`
+}
+
+// Schedule is what one experiment plans.
+type Schedule struct {
+	Experiment string              `json:"experiment"` // pid/eid
+	Groups     map[string][]string `json:"groups"`     // of objects, by name
+	Events     []ScheduledEvent    `json:"events"`     // in order of time
+}
+
+// ScheduledEvent is one event that is planned.
+type ScheduledEvent struct {
+	At     float64 `json:"at"` // seconds after the experiment's start of time
+	Object string  `json:"object"`
+	Action string  `json:"action"`
+	Args   string  `json:"args,omitempty"` // KEY=value words
+}
+
 // Status is the answer of /v1/status.
 type Status struct {
 	Listen  []string  `json:"listen"`
@@ -85,6 +106,7 @@ type Account struct {
 type Options struct {
 	Status  func() Status
 	Nodes   func() []Node
+	Plans   func() []Schedule
 	Set     func([]Change) error
 	Account func(Account) error
 	Reload  func() error
@@ -137,6 +159,7 @@ func routes(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) { send(w, o.Status()) })
 	mux.HandleFunc("GET /v1/nodes", func(w http.ResponseWriter, _ *http.Request) { send(w, Nodes{o.Nodes()}) })
+	mux.HandleFunc("GET /v1/schedule", func(w http.ResponseWriter, _ *http.Request) { send(w, Schedules{o.Plans()}) })
 	mux.HandleFunc("GET /v1/journal", o.journal)
 	mux.HandleFunc("GET /v1/faults", func(w http.ResponseWriter, _ *http.Request) {
 		send(w, struct {

@@ -98,6 +98,7 @@ type experiment struct { // key: pid/eid
 	environment      []attribute
 	blobs            []blob
 	schedule         []Event
+	eventGroups      []eventGroup // event_groups
 }
 
 type lan struct {
@@ -214,6 +215,13 @@ type Event struct {
 	Object   string // agent's name, as in trafgens or programs
 	Action   string // START, STOP, MODIFY, …
 	Args     []Arg
+}
+
+// eventGroup is a name for several objects.
+type eventGroup struct {
+	line    int
+	name    string
+	members []string
 }
 
 // Arg is KEY=value of an event.

@@ -221,6 +221,17 @@ func (x *expander) scheduleEvents(e *experiment) {
 	for _, l := range e.lans {
 		objects[l.name] = true
 	}
+	for _, g := range e.eventGroups {
+		for _, m := range g.members {
+			if !objects[m] {
+				x.r.fail(g.line, "expected %s of %s/%s to have traffic generators, programs or LANs, there is no %q", g.name, e.pid, e.eid, m)
+			}
+			x.db.insert("event_groups", Columns{"pid": e.pid, "eid": e.eid, "exptidx": int64(e.idx), "group_name": g.name, "agent_name": m})
+		}
+	}
+	for _, g := range e.eventGroups {
+		objects[g.name] = true
+	}
 	for _, ev := range e.schedule {
 		_, node := x.members[e.pid+"/"+e.eid+"/"+ev.Object]
 		if !objects[ev.Object] && !node {

@@ -56,6 +56,7 @@ func (r *reader) experiment(e entry) experiment {
 				x.blobs = append(x.blobs, r.blob(item))
 			}
 		}},
+		{"event_groups", func(n ast.Node) { each(r, n, "groups of objects", &x.eventGroups, r.eventGroup) }},
 		{"schedule", func(n ast.Node) {
 			for _, item := range r.items(n) {
 				x.schedule = append(x.schedule, r.event(pid, eid, item))
@@ -183,6 +184,14 @@ func (r *reader) blob(n ast.Node) blob {
 		{"idx", func(n ast.Node) { b.idx = r.number(n, "the blob's index", 1, math.MaxInt32) }},
 	})
 	return b
+}
+
+func (r *reader) eventGroup(e entry) eventGroup {
+	g := eventGroup{line: lineOf(e.at), name: r.name(e.at, e.key, "a group's name", "", 64)}
+	for _, item := range r.items(e.val) {
+		g.members = append(g.members, r.word(item, "an object's name"))
+	}
+	return g
 }
 
 // event reads one line of a schedule: {at: 1.5, object: cbr0, action: MODIFY,

@@ -122,7 +122,9 @@ func (a *agents) told(ctx context.Context, e event.Event) (*Status, error) {
 	case actionStatus:
 		return &Status{a.generators.Status(), a.programs.Status()}, nil
 	case actionReload:
-		return nil, a.load()
+		err := a.load()
+		a.subscribe()
+		return nil, err
 	case actionUp:
 		return nil, a.up()
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -32,6 +33,7 @@ func (a *agents) followHub(ctx context.Context) {
 		if err == nil {
 			a.log.Info("agents: hub connected")
 			a.upstream.set(c)
+			a.subscribe()
 			err, pause, said = a.obeyHub(ctx, c), firstRedial, ""
 			a.upstream.set(nil)
 		}
@@ -79,6 +81,27 @@ func (a *agents) obeyHub(ctx context.Context, c net.Conn) error {
 	return errors.New("closed")
 }
 
+// subscribe tells the hub whose events are wanted here.
+func (a *agents) subscribe() {
+	var names []string
+	for _, g := range a.generators.Status() {
+		names = append(names, g.Name)
+	}
+	for _, p := range a.programs.Status() {
+		names = append(names, p.Name)
+	}
+	experiment, key := a.credentials()
+	a.upstream.send(event.Event{Experiment: experiment, Object: "*", Type: event.Node, Action: "SUBSCRIBE",
+		Args: strings.Join(names, " ")}, key)
+}
+
+// credentials are what an event of ours is made with.
+func (a *agents) credentials() (experiment string, key []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.guard.Experiment, a.guard.Key
+}
+
 // upstream is the connection to the hub, for what an agent has to say.
 type upstream struct {
 	mu     sync.Mutex
@@ -116,9 +139,7 @@ func (u *upstream) send(e event.Event, key []byte) {
 
 // complete tells the experiment that a program has ended.
 func (a *agents) complete(o progagent.Outcome) {
-	a.mu.Lock()
-	experiment, key := a.guard.Experiment, a.guard.Key
-	a.mu.Unlock()
+	experiment, key := a.credentials()
 	failed := 0
 	if !o.Expected {
 		failed = 1

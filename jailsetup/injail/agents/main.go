@@ -99,7 +99,7 @@ func EventMain(args []string) int {
 	} else {
 		err = Send(ctx, socket, event.Event{
 			Object: fl.Arg(0), Action: strings.ToUpper(fl.Arg(1)),
-			Args: joinArgs(fl.Args()[2:]), Time: time.Now(),
+			Args: event.JoinArgs(fl.Args()[2:]), Time: time.Now(),
 		})
 	}
 	if err != nil {
@@ -107,21 +107,6 @@ func EventMain(args []string) int {
 		return exitFailed
 	}
 	return exitOK
-}
-
-// joinArgs makes one line of words; a value with spaces gets quotes.
-func joinArgs(words []string) string {
-	for i, w := range words {
-		key, value, ok := strings.Cut(w, "=")
-		if ok && strings.ContainsAny(value, " \t") && !strings.ContainsAny(value[:1], `'"`) {
-			quote := "'"
-			if strings.Contains(value, quote) {
-				quote = `"`
-			}
-			words[i] = key + "=" + quote + value + quote
-		}
-	}
-	return strings.Join(words, " ")
 }
 
 func showStatus(ctx context.Context, socket string) error {

@@ -71,7 +71,7 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	n.Out = io.MultiWriter(out, &log)
 	defer func() { n.Out = out }()
 
-	sum := &Summary{Action: a, VNode: n.VNode, Began: n.now()}
+	sum := &Summary{Action: string(a), VNode: n.VNode, Began: n.now()}
 	err := n.act(ctx, a, names, sum)
 	if errors.Is(err, errFree) {
 		fmt.Fprintf(n.Out, "%s is free: nothing to configure\n", n.VNode)

@@ -1,0 +1,126 @@
+package hub
+
+import (
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"emujail/jailsetup/event"
+)
+
+// Bounds of what waits for one subscriber.
+const (
+	maxQueued      = 256
+	maxQueuedBytes = 1 << 20
+	maxObjects     = 4096
+)
+
+// subscriber is an agents process, or an operator who watches.
+type subscriber struct {
+	vnode string
+	conn  net.Conn // nil: a watcher
+	all   bool     // every event, not only those of objects
+	queue chan []byte
+	gone  chan struct{} // closed when it was too slow
+
+	once    sync.Once
+	objects map[string]bool // guarded by the hub's lock
+	mu      sync.Mutex
+	bytes   int
+}
+
+func newSubscriber(vnode string, conn net.Conn) *subscriber {
+	return &subscriber{vnode: vnode, conn: conn, queue: make(chan []byte, maxQueued), gone: make(chan struct{}),
+		objects: map[string]bool{}}
+}
+
+// push queues a line, or gives the subscriber up: nobody waits for it.
+func (s *subscriber) push(line []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.bytes+len(line) <= maxQueuedBytes {
+		select {
+		case s.queue <- line:
+			s.bytes += len(line)
+			return true
+		default:
+		}
+	}
+	s.once.Do(func() {
+		close(s.gone)
+		if s.conn != nil {
+			s.conn.Close()
+		}
+	})
+	return false
+}
+
+// took notes that a line has left the queue.
+func (s *subscriber) took(line []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bytes -= len(line)
+}
+
+func (h *Hub) leave(x *experiment, s *subscriber) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(x.subscribers, s)
+}
+
+// publish signs an event for each object that it names and queues it for those
+// who have the object; TIME goes to all. It returns their vnodes. The lock is
+// held, so that all see the same order.
+func (h *Hub) publish(x *experiment, e event.Event, not *subscriber) ([]string, error) {
+	handed := map[string]bool{}
+	for _, object := range x.expand(e.Object) {
+		h.seq++
+		e.Object, e.Experiment, e.Time, e.Sender, e.Seq = object, x.Experiment, time.Now(), h.sender, h.seq
+		line := e.Sign([]byte(x.Key)).Append(nil)
+		if len(line) > event.MaxLine {
+			return nil, fmt.Errorf("event of %d bytes: at most %d", len(line), event.MaxLine)
+		}
+		for s := range x.subscribers {
+			switch {
+			case s == not, !s.all && e.Type != event.Time && !s.objects[object]:
+			case !s.push(line):
+				h.log.Warn("subscriber doesn't read its events: cut off", "vnode", s.vnode, "experiment", x.Experiment)
+			case s.vnode != "":
+				handed[s.vnode] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(handed)), nil
+}
+
+// expand makes a group's name its members; any other name is an object's.
+func (x *experiment) expand(name string) []string {
+	if members, ok := x.Groups[name]; ok {
+		return members
+	}
+	return []string{name}
+}
+
+// objects names what can be told something, for people.
+func (x *experiment) objects() string {
+	names := map[string]bool{}
+	for s := range x.subscribers {
+		maps.Copy(names, s.objects)
+	}
+	for g := range x.Groups {
+		names[g] = true
+	}
+	const most = 20
+	list := slices.Sorted(maps.Keys(names))
+	switch {
+	case len(list) == 0:
+		return "none"
+	case len(list) > most:
+		return strings.Join(list[:most], ", ") + " and more"
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,178 @@
+package hub
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"emujail/jailsetup/event"
+)
+
+// A schedule runs by the experiment's time; groups reach all of theirs.
+func TestSchedule(t *testing.T) {
+	h := newHost(t, t.TempDir())
+	h.open("v1", demo, key)
+	v1 := h.join("v1", demo, "cbr0", "cbr1")
+	err := h.SetSchedule(demo, Schedule{
+		Groups: map[string][]string{"all": {"cbr0", "cbr1"}},
+		Events: []Item{{At: 0.2, Object: "cbr0", Action: "STOP"}, {At: 0, Object: "all", Action: "START", Args: "RATE=8"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.At(demo, Item{At: 0.1, Object: "cbr1", Action: "MODIFY"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Start(demo); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for _, want := range []struct {
+		object, action string
+		at             time.Duration
+	}{
+		{"*", "START", 0}, {"cbr0", "START", 0}, {"cbr1", "START", 0},
+		{"cbr1", "MODIFY", 100 * time.Millisecond}, {"cbr0", "STOP", 200 * time.Millisecond},
+	} {
+		e := v1.hears()
+		if e.Object != want.object || e.Action != want.action || (e.Type == event.Time) != (want.object == "*") {
+			t.Errorf("%+v, want %+v", e, want)
+		}
+		if took := time.Since(began); took < want.at-20*time.Millisecond || took > want.at+500*time.Millisecond {
+			t.Errorf("%s %s after %v, want %v", want.object, want.action, took, want.at)
+		}
+	}
+	// What is past is sent at once.
+	if err := h.At(demo, Item{At: 0.05, Object: "cbr0", Action: "RESET"}); err != nil {
+		t.Fatal(err)
+	}
+	if e := v1.hears(); e.Action != "RESET" {
+		t.Errorf("%+v", e)
+	}
+	if _, err := h.Send(demo, "all", "STOP", ""); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := v1.hears(), v1.hears(); a.Object != "cbr0" || b.Object != "cbr1" {
+		t.Errorf("%+v %+v", a, b)
+	}
+}
+
+func TestBadSchedules(t *testing.T) {
+	h := newHost(t, t.TempDir())
+	for name, s := range map[string]Schedule{
+		"before time": {Events: []Item{{At: -1, Object: "a", Action: "START"}}},
+		"no action":   {Events: []Item{{Object: "a"}}},
+		"bad name":    {Events: []Item{{Object: "a/b", Action: "START"}}},
+		"bad group":   {Groups: map[string][]string{"g": {"a b"}}},
+		"too many":    {Events: make([]Item, maxItems+1)},
+	} {
+		if err := h.SetSchedule(demo, s); err == nil {
+			t.Errorf("%s: taken", name)
+		}
+	}
+	if err := h.SetSchedule("x", Schedule{}); err == nil {
+		t.Error("a schedule for no experiment: taken")
+	}
+	for name, err := range map[string]error{
+		"start": h.Start(demo), "at": h.At(demo, Item{Object: "a", Action: "START"}),
+	} {
+		if !errors.Is(err, ErrExperiment) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// The next supervisor's hub knows key, schedule and time, and sends what was
+// due meanwhile once the agents have come back.
+func TestTakeover(t *testing.T) {
+	dir := t.TempDir()
+	first := newHost(t, dir)
+	first.open("v1", demo, key)
+	v1 := first.join("v1", demo, "cbr0")
+	if err := first.SetSchedule(demo, Schedule{Events: []Item{
+		{At: 0, Object: "cbr0", Action: "START"}, {At: 0.3, Object: "cbr0", Action: "MODIFY"}, {At: 3600, Object: "cbr0", Action: "STOP"},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Start(demo); err != nil {
+		t.Fatal(err)
+	}
+	v1.hears()
+	v1.hears()
+	if err := first.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(350 * time.Millisecond) // its time goes on while nobody counts
+
+	second := newHost(t, dir)
+	second.open("v1", demo, "") // adopted: the key is the hub's to know
+	v1 = second.join("v1", demo, "cbr0")
+	if e := v1.hears(); e.Action != "MODIFY" {
+		t.Errorf("%+v", e)
+	}
+	second.mu.Lock()
+	left := time.Until(second.experiments[demo].due(2))
+	second.mu.Unlock()
+	if left > time.Hour-300*time.Millisecond || left < time.Hour-time.Minute {
+		t.Errorf("STOP in %v", left)
+	}
+}
+
+// A file that nobody could have written costs only its own experiment.
+func TestBrokenFiles(t *testing.T) {
+	dir := t.TempDir()
+	events := filepath.Join(dir, "events")
+	if err := os.Mkdir(events, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"jails%2Fa.json": "{", "jails%2Fb.json": `{"experiment":"../../x"}`, "jails%2Fc.json": `{"experiment":"jails/c","schedule":[{"at":-1}]}`,
+		"jails%2Fd.json": `{"experiment":"jails/d","next":7,"schedule":[{"at":1,"object":"a","action":"START"}],"boot_id":"another","started_ns":1}`,
+	} {
+		if err := os.WriteFile(filepath.Join(events, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newHost(t, dir)
+	if n := strings.Count(h.log.String(), "is lost"); n != 3 || len(h.experiments) != 1 {
+		t.Errorf("%d lost, %d kept", n, len(h.experiments))
+	}
+	if x := h.experiments["jails/d"]; x.Next != 1 || !x.started.IsZero() {
+		t.Errorf("%+v", x.record)
+	}
+}
+
+// What holds a key goes with the last jail, what holds a plan with Forget.
+func TestFiles(t *testing.T) {
+	h := newHost(t, t.TempDir())
+	file := filepath.Join(h.dir, "events", "jails%2Fdemo.json")
+	h.open("v1", demo, key)
+	if st, err := os.Stat(file); err != nil || st.Mode().Perm() != 0o600 {
+		t.Fatalf("%v %v", st, err)
+	}
+	if err := h.Close("v1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	h.open("v1", demo, key)
+	if err := h.SetSchedule(demo, Schedule{Events: []Item{{Object: "a", Action: "START"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(h.Forget(demo), h.Close("v1"), h.Close("v1")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("the plan is gone with the jail: %v", err)
+	}
+	if err := errors.Join(h.Forget(demo), h.Forget(demo)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+}

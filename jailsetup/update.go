@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/injail/summary"
+)
+
+const (
+	updateTimeout = 30 * time.Minute // software may be long in coming
+	maxUpdateText = 1 << 20
+)
+
+func newUpdateCommand(s *settings) *cobra.Command {
+	var o struct{ software, all, anew bool }
+	cmd := &cobra.Command{
+		Use:   "update VNODE",
+		Short: "let a vnode that is up ask tmcd again",
+		Long: `update has the jail ask tmcd for its configuration and do what has changed, now:
+accounts, unless an option says more. What hasn't changed goes on undisturbed. It
+is what the jail does by itself when tmcd says UPDATE=1.`,
+		Example: `  jailsetup update pcvm1-1
+  jailsetup update --all node-a`,
+		Args: exactly(1, "one VNODE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			site, err := s.site()
+			if err != nil {
+				return err
+			}
+			vnode, err := resolve(site, args[0])
+			if err != nil {
+				return err
+			}
+			argv := []string{"/run/emulab/bin/injail", "update"}
+			for option, wanted := range map[string]bool{"-t": o.software, "-a": o.all, "-r": o.anew} {
+				if wanted {
+					argv = append(argv, option)
+				}
+			}
+			h, err := askInside(cmd.Context(), site, ask{vnode: vnode, argv: argv, timeout: updateTimeout, most: maxUpdateText})
+			if err != nil {
+				return fmt.Errorf("cannot update %s: %w", args[0], err)
+			}
+			for line := range bytes.Lines(h.stdout) {
+				fmt.Fprintln(cmd.OutOrStdout(), summary.Printable(string(bytes.TrimRight(line, "\n"))))
+			}
+			if h.code != 0 {
+				return fmt.Errorf("cannot update %s: %s", args[0], summary.Printable(string(lastLine(h.stderr))))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&o.software, "software", false, "tarballs and packages instead of accounts")
+	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "everything that has changed")
+	cmd.Flags().BoolVarP(&o.anew, "reconfig", "r", false, "everything anew: agents end and start again")
+	cmd.MarkFlagsMutuallyExclusive("software", "all", "reconfig")
+	return cmd
+}
+
+func lastLine(text []byte) []byte {
+	text = bytes.TrimSpace(text)
+	return text[bytes.LastIndexByte(text, '\n')+1:]
+}
