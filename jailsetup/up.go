@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -25,7 +28,8 @@ func newUpCommand() *cobra.Command {
 		Short: "boot every vnode of a testbed file, with a tmcd of its own",
 		Long: `up is a testbed on one host, by one command: it starts a tmcd-mock that serves
 FILE on the host's control address, boots every vnode of the file, waits until
-they have configured themselves, and says how to get in. While it is up, the
+they have configured themselves, says how to get in, and lets the experiments'
+time start: their schedules run. While it is up, the
 other verbs find it without --site, and a change of FILE is served at once.
 
 The file's host must have an address of the control network's plan, such as
@@ -101,7 +105,33 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	if err := errors.Join(err, describe(w, t, states)); err != nil {
 		return err
 	}
-	return booted
+	return errors.Join(booted, s.startTime(ctx, l, t, states))
+}
+
+// startTime lets time start, and the schedule run, in each experiment whose
+// vnodes are all up; it complains of the others.
+func (s *settings) startTime(ctx context.Context, l lab.Lab, t lab.Testbed, states map[string]string) error {
+	plans, err := l.Schedules(ctx)
+	if err != nil {
+		return err
+	}
+	late := map[string][]string{} // an experiment's vnodes that are not up
+	for _, v := range t.VNodes {
+		late[v.Experiment] = append([]string{}, late[v.Experiment]...)
+		if states[v.ID] != "ISUP" {
+			late[v.Experiment] = append(late[v.Experiment], v.Name)
+		}
+	}
+	var errs []error
+	for _, x := range slices.Sorted(maps.Keys(late)) {
+		if names := late[x]; len(names) > 0 {
+			errs = append(errs, fmt.Errorf("%s: not up: %s (jailsetup status NODE says why)", x, strings.Join(names, ", ")))
+			continue
+		}
+		plan := plans[x]
+		errs = append(errs, s.tellEvent(ctx, io.Discard, supervise.EventRequest{Experiment: x, Schedule: &plan, Start: true}))
+	}
+	return errors.Join(errs...)
 }
 
 // configureTimeout is how long vnodes may configure themselves: a minute, and

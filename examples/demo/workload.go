@@ -67,12 +67,12 @@ func (w *world) traffic(ctx context.Context) error {
 	if quiet > packetsRate/10 {
 		return fmt.Errorf("%.1f packets/s before the generator starts", quiet)
 	}
-	if _, err := w.enter(ctx, first, "injail", "event", "cbr0", "START",
+	if _, err := w.jailsetup(ctx, "event", "jails/demo", "cbr0", "START",
 		fmt.Sprintf("PACKETSIZE=%d", packetSize), fmt.Sprintf("RATE=%d", rateKbit)); err != nil {
 		return err
 	}
 	rate, err := w.packetRate(ctx)
-	if _, stop := w.enter(ctx, first, "injail", "event", "cbr0", "STOP"); stop != nil {
+	if _, stop := w.jailsetup(ctx, "event", "jails/demo", "cbr0", "STOP"); stop != nil {
 		return stop
 	}
 	if err != nil {

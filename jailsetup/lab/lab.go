@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"emujail/jailsetup/hub"
 )
 
 // DefaultDir is where the one lab of a host keeps its files.
@@ -171,6 +173,28 @@ func (l Lab) States(ctx context.Context) (map[string]string, error) {
 		states[n.ID] = n.State
 	}
 	return states, nil
+}
+
+// Schedules asks tmcd-mock what is planned in each experiment.
+func (l Lab) Schedules(ctx context.Context) (map[string]hub.Schedule, error) {
+	out, err := l.run(ctx, "tmcd-mock", "schedule", "--json", "--manage", l.manage())
+	if err != nil {
+		return nil, err
+	}
+	var shown struct {
+		Experiments []struct {
+			Experiment string `json:"experiment"`
+			hub.Schedule
+		} `json:"experiments"`
+	}
+	if err := json.Unmarshal([]byte(out), &shown); err != nil {
+		return nil, fmt.Errorf("tmcd-mock schedule: %w", err)
+	}
+	plans := map[string]hub.Schedule{}
+	for _, x := range shown.Experiments {
+		plans[x.Experiment] = x.Schedule
+	}
+	return plans, nil
 }
 
 // Remove ends tmcd-mock and removes the lab's files. Jails and supervisor must
