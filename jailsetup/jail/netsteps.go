@@ -66,7 +66,7 @@ func (h *Host) experimentSteps(r Record, w Wish, links []network.ExperimentLink)
 	for _, l := range links {
 		l.RunDir, l.Experiment, l.VNode = h.Site.Run, experiment, r.VNode
 		l.Generation, l.Group = uint64(r.Boot), r.group()
-		steps = append(steps, l)
+		steps = append(steps, l, h.shapeStep(w, l))
 	}
 	return steps
 }
