@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"syscall"
 
-	seccomp "github.com/elastic/go-seccomp-bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -142,73 +141,6 @@ func dropBoundingSet() error {
 		default:
 			return errno
 		}
-	}
-	return nil
-}
-
-// filter installs the allow-list on all threads. Other calls fail with EPERM,
-// those of another architecture too.
-func filter(proc int) error {
-	return seccomp.LoadFilter(seccomp.Filter{
-		NoNewPrivs: true,
-		Flag:       seccomp.FilterFlagTSync,
-		Policy: seccomp.Policy{
-			DefaultAction: seccomp.ActionErrno,
-			Syscalls:      allowed(uint64(proc)),
-		},
-	})
-}
-
-// allowed are the calls of Go's runtime and of a program that reads, writes,
-// accepts, and connects by IP. No file is opened but below proc, for reading;
-// no memory becomes executable; no process is made, only threads; no socket but
-// of IP.
-func allowed(proc uint64) []seccomp.SyscallGroup {
-	is := func(arg uint32, v uint64) seccomp.Condition {
-		return seccomp.Condition{Argument: arg, Operation: seccomp.Equal, Value: v}
-	}
-	without := func(arg uint32, bits uint64) seccomp.Condition {
-		return seccomp.Condition{Argument: arg, Operation: seccomp.BitsNotSet, Value: bits}
-	}
-	with := func(name string, c ...seccomp.Condition) seccomp.NameWithConditions {
-		return seccomp.NameWithConditions{Name: name, Conditions: c}
-	}
-	return []seccomp.SyscallGroup{
-		{
-			Action: seccomp.ActionAllow,
-			Names: append([]string{
-				"read", "write", "readv", "writev", "pread64", "close", "fcntl", "fstat", "lseek", "dup", "dup3",
-				"accept4", "connect", "shutdown", "recvfrom", "recvmsg", "sendto", "sendmsg",
-				"getsockname", "getpeername", "getsockopt", "setsockopt",
-				"epoll_create1", "epoll_ctl", "epoll_pwait", "eventfd2", "pipe2", "ppoll",
-				"futex", "nanosleep", "clock_nanosleep", "clock_gettime", "restart_syscall",
-				"munmap", "madvise", "mincore", "brk", "sched_yield", "sched_getaffinity",
-				"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "tgkill",
-				"getpid", "gettid", "geteuid", "exit", "exit_group", "getrandom", "uname",
-				"rseq", "set_robust_list", "membarrier",
-			}, archCalls()...),
-			NamesWithCondtions: []seccomp.NameWithConditions{
-				with("mmap", without(2, unix.PROT_EXEC)),
-				with("mprotect", without(2, unix.PROT_EXEC)),
-				with("clone", seccomp.Condition{Argument: 0, Operation: seccomp.BitsSet, Value: unix.CLONE_THREAD}),
-				with("socket", is(0, unix.AF_INET)),
-				with("socket", is(0, unix.AF_INET6)),
-				with("ioctl", is(1, unix.PIDFD_GET_INFO)),
-				with("prctl", is(0, unix.PR_SET_VMA)),
-				with("openat", is(0, proc), is(2, readFlags)),
-			},
-		},
-		{ // C libraries fall back to clone on this error only
-			Action: seccomp.ActionErrno | seccomp.Action(unix.ENOSYS),
-			Names:  []string{"clone3"},
-		},
-	}
-}
-
-// archCalls are old calls that only some architectures have.
-func archCalls() []string {
-	if runtime.GOARCH == "amd64" {
-		return []string{"poll", "epoll_wait", "pipe", "arch_prctl"}
 	}
 	return nil
 }
