@@ -26,7 +26,8 @@ SRC_delaynode := ./jailsetup/shape/delaynode
 SRC_demo      := ./examples/demo
 
 SOAK     ?= 1000000
-FUZZTIME ?= 60s
+FUZZTIME ?= 60m
+FUZZPARSER ?= 10m
 
 .PHONY: help build test soak lint bench fuzz man demo security examples clean clean-host
 
@@ -48,11 +49,13 @@ test: build ## run every test, also those that need root; installs the packages 
 soak: build ## load and hostile clients for a long time (SOAK requests, default 1000000)
 	@MOCK_SOAK=$(SOAK) PROXY_SOAK=$(SOAK) $(GO) test $(EXEC) -count=1 -v -timeout 2h -tags 'privileged soak' -run Soak ./proxy/... ./tmcd-mock/...
 
-fuzz: ## every fuzz target for FUZZTIME (default 60s each)
-	@FUZZTIME=$(FUZZTIME) dist/fuzz
+fuzz: ## every fuzz target: FUZZPARSER (default 10m) for requests, FUZZTIME (60m) for all others together
+	@$(GO) run ./dist/fuzzer -parser $(FUZZPARSER) -others $(FUZZTIME)
 
-bench: build ## every benchmark, with allocations
-	@$(GO) test $(EXEC) -run '^$$' -bench . -benchmem -timeout 1h -tags privileged ./... | grep -v -e '^PASS' -e 'no test files'
+bench: ## the figures that are promised, against their limits (FIGURES: only these)
+	@mkdir -p bin
+	@$(BUILD) -o bin/bench ./dist/bench
+	@bin/bench $(FIGURES)
 
 security: build ## the tests named after the threats of docs/security.md (S1, T29, …)
 	@dist/test-packages

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -149,7 +150,8 @@ func fullconfigCPU(b *bench) (float64, error) {
 }
 
 // mockLoad: from the start of `tmcd-mock serve` to its first answer, with a testbed
-// of 10,000 nodes, as people write them.
+// of 10,000 nodes, as people write them. The least of five: what else the machine
+// does only adds to it.
 func mockLoad(b *bench) (float64, error) {
 	file := filepath.Join(b.dir, "large.yaml")
 	text := largeTestbed(1000, 9)
@@ -170,8 +172,8 @@ func mockLoad(b *bench) (float64, error) {
 			return 0, err
 		}
 	}
-	b.note("mock_load_10k: %d nodes in %.1f MiB of YAML, from start to first answer (median of 5)", 1000*10, float64(len(text))/(1<<20))
-	return median(times).Seconds(), nil
+	b.note("mock_load_10k: %d nodes in %.1f MiB of YAML, from start to first answer; of 5: %v", 1000*10, float64(len(text))/(1<<20), times)
+	return slices.Min(times).Seconds(), nil
 }
 
 // largeTestbed has so many hosts, and on each so many vnodes, an experiment a host.

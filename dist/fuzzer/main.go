@@ -1,0 +1,136 @@
+// Command fuzzer runs every fuzz target of the module, one after the other, and
+// prints a table. It is `make fuzz`.
+//
+//	fuzzer [-parser 10m] [-others 60m] [PACKAGE…]
+//
+// The parser of requests, which reads what any jail sends, has a time of its own;
+// all other targets share the rest in equal parts, 2 s at least. A finding doesn't end
+// the run: its input stays in the package's testdata/fuzz, to be committed with the
+// cure, and the exit code is 1. A wrong command line is 2.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// parser is the target with a time of its own.
+const parser = "FuzzParseRequest"
+
+// least is the shortest that a target runs: it has to start first.
+const least = 2 * time.Second
+
+// target is a fuzz function and what came of it.
+type target struct {
+	pkg, name string
+	execs     string // how many inputs were tried
+	fresh     string // how many of them were new and interesting
+	finding   string // the last lines of the output, if it failed
+}
+
+func main() {
+	parserTime := flag.Duration("parser", 10*time.Minute, "time for "+parser)
+	others := flag.Duration("others", 60*time.Minute, "time for all other targets together")
+	flag.Parse()
+	if *parserTime <= 0 || *others <= 0 {
+		fmt.Fprintln(os.Stderr, "fuzzer: want times above nothing; -h shows the options")
+		os.Exit(2)
+	}
+	packages := flag.Args()
+	if len(packages) == 0 {
+		packages = []string{"./..."}
+	}
+	if err := run(packages, *parserTime, *others); err != nil {
+		fmt.Fprintln(os.Stderr, "fuzzer:", err)
+		os.Exit(1)
+	}
+}
+
+func run(packages []string, parserTime, others time.Duration) error {
+	list, err := targets(packages)
+	if err != nil {
+		return err
+	}
+	if len(list) == 0 {
+		return errors.New("no fuzz target in these packages")
+	}
+	each := max(others/time.Duration(len(list)), least)
+	findings := 0
+	begun := time.Now()
+	for i := range list {
+		t, limit := &list[i], each
+		if t.name == parser {
+			limit = parserTime
+		}
+		t.fuzz(limit)
+		fmt.Println(t)
+		if t.finding != "" {
+			findings++
+		}
+	}
+	for _, t := range list {
+		if t.finding != "" {
+			fmt.Printf("\n%s %s\n%s", t.pkg, t.name, t.finding)
+		}
+	}
+	fmt.Printf("fuzz: %d targets, %v, %d findings\n", len(list), time.Since(begun).Round(time.Second), findings)
+	if findings > 0 {
+		return errors.New("inputs that fail are in testdata/fuzz of their packages")
+	}
+	return nil
+}
+
+// targets lists the fuzz functions, by package.
+func targets(packages []string) ([]target, error) {
+	var list []target
+	out, err := exec.Command("go", append([]string{"test", "-list", "^Fuzz"}, packages...)...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("list targets: %w: %s", err, out)
+	}
+	var names []string
+	for s := bufio.NewScanner(bytes.NewReader(out)); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		switch {
+		case len(fields) == 1 && strings.HasPrefix(fields[0], "Fuzz"):
+			names = append(names, fields[0])
+		case len(fields) > 1 && fields[0] == "ok": // the package comes after its names
+			for _, name := range names {
+				list = append(list, target{pkg: fields[1], name: name})
+			}
+			names = nil
+		}
+	}
+	return list, nil
+}
+
+// fuzz runs the target for a while.
+func (t *target) fuzz(limit time.Duration) {
+	cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", limit.String(), t.pkg)
+	out, err := cmd.CombinedOutput()
+	progress := regexp.MustCompile(`execs: (\d+) .*new interesting: (\d+)`)
+	if all := progress.FindAllSubmatch(out, -1); len(all) > 0 {
+		last := all[len(all)-1]
+		t.execs, t.fresh = string(last[1]), string(last[2])
+	}
+	if err != nil {
+		lines := strings.SplitAfter(string(out), "\n")
+		t.finding = strings.Join(lines[max(len(lines)-20, 0):], "")
+	}
+}
+
+// String is a line of the table.
+func (t *target) String() string {
+	word := "ok"
+	if t.finding != "" {
+		word = "FOUND"
+	}
+	return fmt.Sprintf("%-40s %-28s %12s execs %6s new  %s", t.pkg, t.name, t.execs, t.fresh, word)
+}
