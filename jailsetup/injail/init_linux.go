@@ -57,6 +57,7 @@ func initMain(args []string) int {
 		}
 	}
 	nameProcess(p.settings.VNode)
+	p.reaper.Orphan = newKeeper(p.reaper, p.say).died
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -13,8 +13,8 @@
 //	injail cat …           logs, read with care, for "jailsetup logs"
 //	reboot, halt, poweroff, shutdown      links to injail
 //
-// It isn't an init system: nothing is restarted, nothing is ordered. It starts
-// one shell script, collects the dead, carries the sessions of "jailsetup
+// It isn't an init system: nothing is ordered, and nothing but the agents is
+// started again when it is killed (keep_linux.go). It starts one shell script, collects the dead, carries the sessions of "jailsetup
 // enter", and ends everything in bounded time when told to.
 //
 // This program is executed twice on the way to a running jail and stays in its

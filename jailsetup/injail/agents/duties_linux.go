@@ -15,14 +15,15 @@ import (
 	"emujail/jailsetup/injail/watchdog"
 )
 
-// update brings the accounts up to date: `injail update`, a program of its own,
-// since it links what this process has no use for the rest of its life.
+// update brings the node up to date in all that has changed, not in its
+// accounts alone as the original: `injail update`, a program of its own, since it
+// links what this process has no use for the rest of its life.
 func (a *agents) update(ctx context.Context) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "update", "-i", "-root", a.paths.Root)
+	cmd := exec.CommandContext(ctx, self, "update", "-i", "-a", "-root", a.paths.Root)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, lastLine(string(out)))

@@ -10,8 +10,8 @@
 //	for range died { r.Collect() }   // one loop in the program
 //	<-child.Done(); child.Status()
 //
-// Orphans that the kernel hands to PID 1 are collected by the same call and
-// forgotten. A program that isn't PID 1 can use the package too; then it
+// Orphans that the kernel hands to PID 1 are collected by the same call; who
+// wants to know of them sets Orphan. A program that isn't PID 1 can use the package too; then it
 // collects its own children only.
 package reap
 
@@ -61,6 +61,10 @@ func (c *Child) Code() int {
 
 // Reaper knows the children that someone waits for.
 type Reaper struct {
+	// Orphan is told of each dead process that Start didn't make. It is set
+	// before the first Collect; nil: nobody wants to know.
+	Orphan func(pid int)
+
 	mu     sync.Mutex
 	wanted map[int]*Child
 	closed bool
@@ -98,21 +102,35 @@ func (r *Reaper) Close() {
 // Collect takes every child that is dead by now, without waiting, and returns
 // how many. Call it after each SIGCHLD: several deaths may make one signal.
 func (r *Reaper) Collect() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for n := 0; ; n++ {
-		var ws syscall.WaitStatus
-		pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
-		for err == syscall.EINTR {
-			pid, err = syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
-		}
-		if err != nil || pid <= 0 { // ECHILD: no children; 0: none is dead
+		pid, known := r.collectOne()
+		if pid <= 0 {
 			return n
 		}
-		if c := r.wanted[pid]; c != nil {
-			delete(r.wanted, pid)
-			c.status = ws
-			close(c.done)
+		if !known && r.Orphan != nil {
+			r.Orphan(pid)
 		}
 	}
+}
+
+// collectOne takes one dead child; pid 0: there is none.
+func (r *Reaper) collectOne() (pid int, known bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var ws syscall.WaitStatus
+	pid, err := syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+	for err == syscall.EINTR {
+		pid, err = syscall.Wait4(-1, &ws, syscall.WNOHANG, nil)
+	}
+	if err != nil || pid <= 0 { // ECHILD: no children; 0: none is dead
+		return 0, false
+	}
+	c := r.wanted[pid]
+	if c == nil {
+		return pid, false
+	}
+	delete(r.wanted, pid)
+	c.status = ws
+	close(c.done)
+	return pid, true
 }

@@ -98,6 +98,11 @@ func stopAgents(ctx context.Context, r *Run) error {
 		return nil
 	}
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		if sig == syscall.SIGKILL { // else init starts it again
+			if err := os.Remove(agents.Below(r.Root).PID); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
 		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stop agents, process %d: %w", pid, err)
 		}
