@@ -46,7 +46,7 @@ func TestSoak(t *testing.T) {
 		work.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(i)))
 			for left.Add(-1) >= 0 {
-				hostile(addr, random, mutate(random, seeds[random.IntN(len(seeds))]))
+				hostile(addr, random, request(random, seeds))
 			}
 		})
 	}
@@ -104,6 +104,18 @@ func soakSeeds(t *testing.T) [][]byte {
 	}
 	return append(seeds, []byte(protocol.TLSTag+"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), []byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c\x7f\x00\x00\x01"),
 		[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), nil)
+}
+
+// request is a mutated seed or, one in twenty, noise.
+func request(random *rand.Rand, seeds [][]byte) []byte {
+	if random.IntN(20) > 0 {
+		return mutate(random, seeds[random.IntN(len(seeds))])
+	}
+	noise := make([]byte, random.IntN(200))
+	for i := range noise {
+		noise[i] = byte(random.Uint32())
+	}
+	return noise
 }
 
 // mutate changes some bytes of a copy: flipped, removed, repeated, random, cut.
