@@ -82,12 +82,13 @@ func newShell(t *testing.T, attr *syscall.SysProcAttr) *shell {
 	return s
 }
 
-// run gives the shell a command and compares what it prints.
+// run gives the shell a command and compares what it prints. The command must
+// not read the shell's own input.
 func (s *shell) run(st step) {
 	s.t.Helper()
 	const mark = "--- done "
 	s.forget()
-	if _, err := fmt.Fprintf(s.stdin, "%s\necho '%s'$?\n", st.command, mark); err != nil {
+	if _, err := fmt.Fprintf(s.stdin, "{\n%s\n} </dev/null\necho '%s'$?\n", st.command, mark); err != nil {
 		s.t.Fatalf("README.md:%d: the shell is gone: %v\n%s", st.line, err, s.output())
 	}
 	want := st.pattern()

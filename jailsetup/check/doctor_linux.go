@@ -5,6 +5,8 @@
 // supervisor asks before it begins; `jailsetup doctor` prints all answers. A
 // probe tries the thing itself where that leaves no trace, and never reads a
 // kernel's version: versions lie, backports don't.
+//
+// docs/linux.md is the same list for people who choose a kernel.
 package check
 
 import (
