@@ -76,7 +76,7 @@ func compareAddrs(a, b string) int {
 
 // experimentLink is the n-th interface.
 func (s Site) experimentLink(i protocol.Interface, n int) (network.ExperimentLink, error) {
-	l := network.ExperimentLink{LAN: i.LAN, Name: "eth" + strconv.Itoa(n), Index: n, MTU: s.linkMTU(i.Type)}
+	l := network.ExperimentLink{LAN: i.LAN, Name: "eth" + strconv.Itoa(n), Index: n, MTU: s.linkMTU(i.Type), Trunk: s.trunk(i.Type)}
 	var err error
 	if l.MAC, err = network.ParseMAC(macOf(i)); err != nil {
 		return l, err

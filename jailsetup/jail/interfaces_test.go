@@ -45,7 +45,7 @@ func TestExperimentLinks(t *testing.T) {
 		{"alias", Site{}, alias + veth, "eth1 lan0 [10.1.1.4/24 10.1.1.22/24] 0 0"},
 		{"any", Site{}, any10 + any9, "eth1 lan9 [10.1.9.9/24] 0 0; eth2 lan9 [10.1.9.10/24] 0 0"},
 		{"what is no link", Site{}, gre + phys, ""},
-		{"between hosts", peers, veth + loop, "eth1 lan-loop [10.1.4.4/24] 0 0; eth2 lan0 [10.1.1.4/24] 0 1450"},
+		{"between hosts", peers, veth + loop, "eth1 lan-loop [10.1.4.4/24] 0 0; eth2 lan0 [10.1.1.4/24] 0 1450 to [192.0.2.2]"},
 		{"MTU of the site", Site{NetSite: NetSite{LANMTU: 9000}}, veth, "eth1 lan0 [10.1.1.4/24] 0 9000"},
 		{"VLAN without a name", Site{}, strings.Replace(vlan, "LAN=link-bc", "LAN=", 1), "eth1 vlan267 [10.1.3.3/24] 267 0"},
 		{"without address", Site{}, strings.NewReplacer("10.1.1.4", "", "255.255.255.0", "").Replace(veth), "eth1 lan0 [] 0 0"},
@@ -58,7 +58,11 @@ func TestExperimentLinks(t *testing.T) {
 			links, err := row.site.experimentLinks(Wish{Interfaces: parseInterfaces(t, row.text)})
 			var words []string
 			for _, l := range links {
-				words = append(words, fmt.Sprintf("%s %s %v %d %d", l.Name, l.LAN, l.Addrs, l.Tag, l.MTU))
+				word := fmt.Sprintf("%s %s %v %d %d", l.Name, l.LAN, l.Addrs, l.Tag, l.MTU)
+				if len(l.Trunk.Peers) > 0 {
+					word += fmt.Sprintf(" to %v", l.Trunk.Peers)
+				}
+				words = append(words, word)
 			}
 			got := strings.Join(words, "; ")
 			if err != nil {

@@ -3,6 +3,8 @@ package jail
 import (
 	"fmt"
 	"net/netip"
+
+	"emujail/jailsetup/network"
 )
 
 // NetSite is what the site file says about networks of experiments.
@@ -37,6 +39,16 @@ func (s NetSite) check() error {
 // reachesPeers tells whether LANs of this type of interface go on at the other
 // hosts. tmcd doesn't say where a LAN's other members live.
 func (s NetSite) reachesPeers(kind string) bool { return len(s.Peers) > 0 && kind != typeLoop }
+
+// trunk is where else a LAN is, by the type of the interface on it.
+func (s Site) trunk(kind string) network.Trunk {
+	if !s.reachesPeers(kind) {
+		return network.Trunk{}
+	}
+	t := network.Trunk{Peers: s.Peers}
+	t.Local, _ = netip.ParseAddr(s.Control.Address) // checked before; empty: the kernel chooses
+	return t
+}
 
 // linkMTU is the MTU of an interface; 0 is the kernel's, 1500.
 func (s NetSite) linkMTU(kind string) int {

@@ -121,6 +121,7 @@ type ExperimentLink struct {
 	MAC        MAC    // VMAC
 	Addrs      []netip.Prefix
 	MTU        int    // 0: 1500
+	Trunk      Trunk  // where else the LAN is
 	Generation uint64 // boot serial
 	Group      uint32 // device group of this jail's links, unique on the host; 0: none
 }
@@ -133,6 +134,7 @@ type experimentLinkUndo struct {
 	MAC    MAC            `json:"mac"`
 	Addrs  []netip.Prefix `json:"addrs"`
 	Group  uint32         `json:"group,omitempty"`
+	Bridge string         `json:"bridge,omitempty"` // of the LAN, if it has a trunk
 }
 
 func (s ExperimentLink) String() string {
@@ -147,6 +149,9 @@ func (s ExperimentLink) String() string {
 	if s.MTU != 0 {
 		text += fmt.Sprintf(", MTU %d", s.MTU)
 	}
+	if len(s.Trunk.Peers) > 0 {
+		text += s.Trunk.words(s.Experiment, lanBridge(s.LAN, s.Tag))
+	}
 	return text
 }
 
@@ -156,10 +161,14 @@ func (s ExperimentLink) Undo() ([]plan.Undo, error) {
 	if err != nil {
 		return nil, err
 	}
-	return oneUndo(KindExperimentLink, experimentLinkUndo{
+	u := experimentLinkUndo{
 		RunDir: s.RunDir, Pin: experimentPin(s.Experiment), VNode: s.VNode, Link: host,
 		MAC: s.MAC, Addrs: s.Addrs, Group: s.Group,
-	})
+	}
+	if len(s.Trunk.Peers) > 0 {
+		u.Bridge = lanBridge(s.LAN, s.Tag)
+	}
+	return oneUndo(KindExperimentLink, u)
 }
 
 func (s ExperimentLink) check() error {
@@ -205,6 +214,9 @@ func (s ExperimentLink) Do(ctx context.Context, st *plan.State) error {
 		return s.makeHostEnd(ctx, host, st)
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.Trunk.ensure(ns, s.Experiment, lanBridge(s.LAN, s.Tag), s.MTU); err != nil {
 		return err
 	}
 	if err := setUpInside(st.NetNS, s.Name, nil, s.setUp); err != nil {
@@ -275,7 +287,7 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		return fmt.Errorf("open experiment namespace: %w", err)
 	}
 	defer ns.Close()
-	return inNamespace(ns, func() error {
+	err = inNamespace(ns, func() error {
 		if err := take(newExperimentSets().of(u.Link, u.MAC, u.Addrs)); err != nil {
 			return err
 		}
@@ -286,4 +298,13 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		defer h.Close()
 		return deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group)
 	})
+	if err != nil || u.Bridge == "" {
+		return err
+	}
+	unlock, err := lock(ctx, u.RunDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return removeLoneTrunk(ctx, u.RunDir, u.Pin, u.Bridge)
 }

@@ -12,6 +12,7 @@ type experimentSets struct {
 	senders    *nftables.Set // device . MAC that may send
 	arp        *nftables.Set // device . MAC . address that it may say by ARP
 	neighbours *nftables.Set // device . IPv6 address that it may say by ND
+	trunks     *nftables.Set // device to other hosts, where the same filter stands
 }
 
 func newExperimentSets() experimentSets {
@@ -20,6 +21,7 @@ func newExperimentSets() experimentSets {
 		senders:    concatSet(bridge, "senders", nftables.TypeIFName, nftables.TypeEtherAddr),
 		arp:        concatSet(bridge, "arp", nftables.TypeIFName, nftables.TypeEtherAddr, nftables.TypeIPAddr),
 		neighbours: concatSet(bridge, "neighbours", nftables.TypeIFName, nftables.TypeIP6Addr),
+		trunks:     &nftables.Set{Table: bridge, Name: "trunks", KeyType: nftables.TypeIFName},
 	}
 }
 
@@ -49,6 +51,7 @@ func experimentTables() []table {
 
 	rules := []rule{
 		when(linkLocalGroup(), drop()),
+		when(inPort(reg0), in(reg0, s.trunks), accept()),
 		when(v4, udp, sourcePort(dhcpServer), drop()),
 		when(v4, accept()),
 		when(arpShape(), sender,
@@ -70,7 +73,7 @@ func experimentTables() []table {
 		when(v6, accept()))
 	return []table{{
 		family: nftables.TableFamilyBridge,
-		sets:   []*nftables.Set{s.senders, s.arp, s.neighbours},
+		sets:   []*nftables.Set{s.senders, s.arp, s.neighbours, s.trunks},
 		chains: []chain{
 			{
 				name: "prerouting", hook: nftables.ChainHookPrerouting, priority: -300,
@@ -99,6 +102,11 @@ func (s experimentSets) of(port string, mac MAC, addrs []netip.Prefix) []entries
 		{s.arp, arp},
 		{s.neighbours, nd},
 	}
+}
+
+// trunk is what lets frames of other hosts in.
+func (s experimentSets) trunk(device string) []entries {
+	return []entries{{s.trunks, []nftables.SetElement{{Key: ifName(device)}}}}
 }
 
 // linkLocal is the IPv6 address that a link makes of its MAC (RFC 4291, modified
