@@ -2,7 +2,7 @@
 // the state that was reported. Inside it is written as boot.json beside
 // boot.log; outside `jailsetup status` reads it.
 //
-//	s, err := summary.Read(file)   // at most so many bytes, or an error
+//	s, err := summary.Read(text)   // boot.json; bounded
 //	fmt.Print(s.Text())            // a line a step, for people
 //
 // Values only. What comes out of a jail is hostile: [Read] bounds it, and
