@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/plan"
 	"emujail/jailsetup/supervise"
 )
 
@@ -21,7 +23,11 @@ func newBootCommand(s *settings) *cobra.Command {
 missing and starts the jail's init. A disk from before is kept. It returns when
 the init runs; the jail configures itself and reports ISUP.
 
-What fails is undone, and tmcd is told TBFAILED.`,
+What fails is undone, and tmcd is told TBFAILED, with the last steps as the boot
+log. The last steps are printed, then the step that failed and why. With
+--trace every step is printed, also of a boot that fails:
+
+  jailsetup boot --trace node-a | jq '.steps[] | [.step, .took_ns, .outcome]'`,
 	})
 }
 
@@ -59,7 +65,7 @@ type change struct {
 }
 
 func newChangeCommand(s *settings, c change) *cobra.Command {
-	var opts struct{ dryRun, verbose bool }
+	var opts struct{ dryRun, verbose, trace bool }
 	cmd := &cobra.Command{
 		Use:   string(c.verb) + " VNODE",
 		Short: c.short,
@@ -83,10 +89,22 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 			}
 			defer conn.Close()
 			req := supervise.Request{Verb: c.verb, VNode: vnode, DryRun: opts.dryRun}
+			var steps []plan.Event
 			err = supervise.Call(conn, req, func(r supervise.Reply) {
-				printLine(cmd.OutOrStdout(), r, opts.verbose || opts.dryRun)
+				printLine(cmd.OutOrStdout(), r, opts.dryRun || opts.verbose && !opts.trace)
+				if r.Step != nil {
+					steps = append(steps, *r.Step)
+				}
 			})
+			if opts.trace && !opts.dryRun {
+				if err := printTrace(cmd.OutOrStdout(), jail.NewTrace(vnode, steps, err)); err != nil {
+					return err
+				}
+			}
 			if err != nil {
+				if len(steps) > 0 && !opts.verbose {
+					fmt.Fprintf(cmd.ErrOrStderr(), "last steps:\n%s", jail.Tail(steps))
+				}
 				return fmt.Errorf("cannot %s %s: %w", c.verb, args[0], err)
 			}
 			return nil
@@ -94,7 +112,16 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&opts.dryRun, "dry-run", "n", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVarP(&opts.verbose, "verbose", "v", false, "print each step with the time it took")
+	if c.start {
+		cmd.Flags().BoolVar(&opts.trace, "trace", false, "print, as JSON, each step with its start, duration and outcome")
+	}
 	return cmd
+}
+
+func printTrace(w io.Writer, t jail.Trace) error {
+	out := json.NewEncoder(w)
+	out.SetIndent("", "  ")
+	return out.Encode(t)
 }
 
 func printLine(w io.Writer, r supervise.Reply, wanted bool) {

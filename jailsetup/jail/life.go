@@ -2,7 +2,6 @@ package jail
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,39 +48,43 @@ var ErrNoJail = errors.New("no such jail on this host (jailsetup list shows them
 // disk. Each finished step goes to trace. What fails is undone; a disk that
 // was there before stays.
 func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (Record, error) {
-	r, err := h.prepare(ctx, vnode)
+	t := &tracer{each: trace}
+	var r Record
+	var wish Wish
+	err := t.step("look at what there is of "+vnode, func() (err error) {
+		r, err = h.prepare(ctx, vnode)
+		return err
+	})
 	if err != nil {
 		return r, err
 	}
-	wish, err := h.Tmcd.Wish(ctx, vnode)
-	if err != nil {
+	if err := t.step(AskTmcd, func() (err error) {
+		wish, err = h.Tmcd.Wish(ctx, vnode)
+		return err
+	}); err != nil {
 		return r, err
 	}
-	if r, err = h.reserveRecord(r, wish); err != nil {
+	if err := t.step("write the record", func() (err error) {
+		r, err = h.reserveRecord(r, wish)
+		return err
+	}); err != nil {
 		return r, err
 	}
-	if r, err = h.reservePlace(r, wish); err != nil {
-		return r, h.giveUp(ctx, r, err)
-	}
-	events := []plan.Event{}
-	keep := func(e plan.Event) {
-		events = append(events, e)
-		if trace != nil {
-			trace(e)
-		}
-	}
-	pidfd, err := h.build(ctx, &r, wish, keep)
-	h.writeTrace(vnode, events)
+	pidfd, err := h.build(ctx, &r, wish, t)
+	h.writeTrace(r, t, err)
 	if err != nil {
-		return r, h.giveUp(ctx, r, err)
+		return r, h.giveUp(ctx, r, t, err)
 	}
 	defer pidfd.Close()
 	r.Phase = Up
-	if err := h.Site.Save(r); err != nil {
-		return r, h.giveUp(ctx, r, err)
+	if err := t.step("write that it runs", func() error { return h.Site.Save(r) }); err != nil {
+		return r, h.giveUp(ctx, r, t, err)
 	}
 	return r, nil
 }
+
+// AskTmcd is the step of a trace in which this host waits for tmcd.
+const AskTmcd = "report BOOTING, ask tmcd what it should be"
 
 // prepare brings the vnode to where a boot can begin.
 func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
@@ -136,8 +139,15 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 }
 
 // build runs the plan and pins the first process.
-func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Event)) (*os.File, error) {
-	p, err := h.Plan(ctx, *r, w)
+func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.File, error) {
+	var p Plan
+	err := t.step("make the plan, look after the template", func() (err error) {
+		if *r, err = h.reservePlace(*r, w); err != nil {
+			return err
+		}
+		p, err = h.Plan(ctx, *r, w)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +157,7 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Eve
 	}
 	for _, note := range p.Notes {
 		h.Log.Warn(note, "vnode", r.VNode)
-		trace(plan.Event{Step: notePrefix + note, Start: time.Now()})
+		t.note(note)
 	}
 	diskLog, err := plan.OpenLog(h.Site.diskLog(r.VNode))
 	if err != nil {
@@ -160,11 +170,11 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Eve
 	state := &plan.State{}
 	defer state.Close()
 	if len(diskLog.Pending()) == 0 { // else the disk is the jail's already
-		if err := plan.Run(ctx, p.Disk, diskLog, state, trace); err != nil {
+		if err := plan.Run(ctx, p.Disk, diskLog, state, t.add); err != nil {
 			return nil, err
 		}
 	}
-	if err := plan.Run(ctx, p.Boot, bootLog, state, trace); err != nil {
+	if err := plan.Run(ctx, p.Boot, bootLog, state, t.add); err != nil {
 		return nil, err
 	}
 	r.PID, r.CgroupDir = state.PID, p.cgroupDir
@@ -177,13 +187,13 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, trace func(plan.Eve
 	return r.pin()
 }
 
-// giveUp undoes a failed boot, tells tmcd, and returns why, with what could
-// not be undone.
-func (h *Host) giveUp(ctx context.Context, r Record, why error) error {
+// giveUp undoes a failed boot, tells tmcd, with the last steps, and returns
+// why, with what could not be undone.
+func (h *Host) giveUp(ctx context.Context, r Record, t *tracer, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
 	h.report(ctx, r.VNode, "TBFAILED")
-	h.sendLog(ctx, r.VNode, "boot failed: "+why.Error()+"\n")
+	h.sendLog(ctx, r.VNode, "boot failed: "+why.Error()+"\nlast steps:\n"+Tail(t.events))
 	if err := h.takeDown(ctx, &r, "boot failed"); err != nil {
 		return errors.Join(why, err)
 	}
@@ -321,17 +331,5 @@ func (h *Host) sendLog(ctx context.Context, vnode, text string) {
 	defer cancel()
 	if err := h.Tmcd.BootLog(ctx, vnode, []byte(text)); err != nil {
 		h.Log.Warn("boot log not sent", "vnode", vnode, "error", err)
-	}
-}
-
-// writeTrace keeps the last boot's trace beside the record, for people and
-// benchmarks (T37).
-func (h *Host) writeTrace(vnode string, events []plan.Event) {
-	data, err := json.Marshal(events)
-	if err == nil {
-		err = os.WriteFile(h.Site.tracePath(vnode), data, 0o600)
-	}
-	if err != nil {
-		h.Log.Warn("boot trace not kept", "vnode", vnode, "error", err)
 	}
 }

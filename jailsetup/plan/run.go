@@ -10,10 +10,39 @@ import (
 // Event is one line of a boot trace: what a step did and how long it took
 // (spec peers.md T37).
 type Event struct {
-	Step  string        `json:"step"`
-	Start time.Time     `json:"start"`
-	Took  time.Duration `json:"took_ns"`
-	Error string        `json:"error,omitempty"`
+	Step    string        `json:"step"`
+	Start   time.Time     `json:"start"`
+	Took    time.Duration `json:"took_ns"`
+	Outcome Outcome       `json:"outcome"`
+	Error   string        `json:"error,omitempty"`
+}
+
+// Outcome is how a step ended.
+type Outcome string
+
+// The outcomes.
+const (
+	Done   Outcome = "ok"
+	Failed Outcome = "failed"
+	Noted  Outcome = "note" // no step: something that people should know
+)
+
+// NewEvent is the event of a step that began at start and ends now.
+func NewEvent(step string, start time.Time, err error) Event {
+	e := Event{Step: step, Start: start, Took: time.Since(start), Outcome: Done}
+	if err != nil {
+		e.Outcome, e.Error = Failed, err.Error()
+	}
+	return e
+}
+
+// String is the event as a line for people.
+func (e Event) String() string {
+	text := fmt.Sprintf("%8.1f ms  %s", float64(e.Took.Microseconds())/1000, e.Step)
+	if e.Outcome == Failed {
+		text += ": " + e.Error
+	}
+	return text
 }
 
 // Run does the steps in order, each after its undo is in the log. It stops at
@@ -27,11 +56,7 @@ func Run(ctx context.Context, steps []Step, log *Log, s *State, trace func(Event
 		start := time.Now()
 		err := runOne(ctx, step, log, s)
 		if trace != nil {
-			e := Event{Step: title(step), Start: start, Took: time.Since(start)}
-			if err != nil {
-				e.Error = err.Error()
-			}
-			trace(e)
+			trace(NewEvent(title(step), start, err))
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", title(step), err)

@@ -13,6 +13,7 @@ import (
 	"emujail/jailsetup/event"
 	"emujail/jailsetup/injail/console"
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/plan"
 	"emujail/jailsetup/shape"
 )
 
@@ -53,6 +54,7 @@ type Request struct {
 // both ways and no more lines.
 type Reply struct {
 	Line  string         `json:"line,omitempty"` // progress, for people
+	Step  *plan.Event    `json:"step,omitempty"` // the same, for programs
 	Jails []JailInfo     `json:"jails,omitempty"`
 	Ports []string       `json:"ports,omitempty"`
 	Info  *Info          `json:"info,omitempty"`

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -293,7 +294,7 @@ func (s *Supervisor) ended(ctx context.Context, r jail.Record, pidfd *os.File) {
 		return
 	}
 	if again {
-		if err := s.boot(ctx, r.VNode, nil); err != nil {
+		if err := s.boot(ctx, r.VNode, time.Now(), nil); err != nil {
 			s.log.Error("jail doesn't come back", "vnode", r.VNode, "error", err)
 		}
 	}

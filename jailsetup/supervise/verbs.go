@@ -107,19 +107,18 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 	if err := jail.CheckName(req.VNode); err != nil {
 		return err
 	}
+	received := time.Now()
 	unlock, err := s.lock(ctx, req.VNode)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	progress := func(e plan.Event) {
-		reply(c, Reply{Line: fmt.Sprintf("%8.1f ms  %s", float64(e.Took.Microseconds())/1000, e.Step)})
-	}
+	progress := func(e plan.Event) { reply(c, Reply{Line: e.String(), Step: &e}) }
 	switch {
 	case req.DryRun:
 		return s.dryRun(ctx, c, req)
 	case req.Verb == VerbBoot:
-		return s.boot(ctx, req.VNode, progress)
+		return s.boot(ctx, req.VNode, received, progress)
 	case req.Verb == VerbHalt:
 		return s.host.Halt(ctx, req.VNode)
 	case req.Verb == VerbKill:
@@ -128,17 +127,21 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 	if err := s.host.Halt(ctx, req.VNode); err != nil && !errors.Is(err, jail.ErrNoJail) {
 		return err
 	}
-	return s.boot(ctx, req.VNode, progress)
+	return s.boot(ctx, req.VNode, received, progress)
 }
 
-// boot builds one jail, in one of the slots, and watches it.
-func (s *Supervisor) boot(ctx context.Context, vnode string, progress func(plan.Event)) error {
+// boot builds one jail, in one of the slots, and watches it. The trace begins
+// when the verb was received.
+func (s *Supervisor) boot(ctx context.Context, vnode string, received time.Time, progress func(plan.Event)) error {
 	select {
 	case s.slots <- struct{}{}:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 	defer func() { <-s.slots }()
+	if progress != nil {
+		progress(plan.NewEvent("wait for a turn", received, nil))
+	}
 	r, err := s.host.Boot(ctx, vnode, progress)
 	if err != nil {
 		return err
