@@ -148,6 +148,7 @@ type Wish struct {
 	Aliases    []protocol.Interface // further addresses
 	Routing    protocol.Routing
 	Topology   topology.Map // where routes are computed
+	Tunnels    protocol.Tunnels
 	Mounts     protocol.Mounts
 	Shapes     []shape.Wanted // of its interfaces
 	EventKey   string         // of the experiment, for the hub; the jail learns it from tmcd
@@ -220,6 +221,8 @@ func (w *Wish) take(blocks []protocol.Block) error {
 			var key protocol.EventKey
 			key, err = protocol.ParseEventKey(b.Body)
 			w.EventKey = string(key)
+		case "tunnels":
+			w.Tunnels, err = protocol.ParseTunnels(b.Body)
 		case "routing":
 			w.Routing, err = protocol.ParseRouting(b.Body)
 		case "linkdelay":

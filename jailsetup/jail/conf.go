@@ -4,10 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // conf is the jail's /run/emulab/jail.conf. Nothing in it is secret.
-func (h *Host) conf(r Record, w Wish) []byte {
+func (h *Host) conf(r Record, w Wish, missing []string) []byte {
 	var b bytes.Buffer
 	for _, kv := range [...]struct{ key, value string }{
 		{"VNODEID", r.VNode},
@@ -25,6 +26,7 @@ func (h *Host) conf(r Record, w Wish) []byte {
 		{"BOSSNAME", h.Tmcd.Boss.Name},
 		{"GRACE", h.Site.graceSeconds()},
 		{"BOOTSERIAL", strconv.Itoa(r.Boot)},
+		{"NOTPROVIDED", strings.Join(missing, ", ")}, // for the boot's summary
 	} {
 		fmt.Fprintf(&b, "%s=%s\n", kv.key, shellQuote(kv.value))
 	}

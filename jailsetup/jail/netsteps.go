@@ -10,7 +10,16 @@ import (
 type wires struct {
 	steps []plan.Step
 	links int // interfaces of the experiment
-	notes []string
+	// missing is what boss asks for and the site bears to be without.
+	missing []string
+}
+
+func (w wires) notes() []string {
+	var notes []string
+	for _, m := range w.missing {
+		notes = append(notes, "not provided: "+m)
+	}
+	return notes
 }
 
 // wires plans the jail's network.
@@ -19,11 +28,16 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 	if err != nil {
 		return wires{}, err
 	}
+	tunnels, missing, err := h.tunnelLinks(w, len(links))
+	if err != nil {
+		return wires{}, err
+	}
+	links = append(links, tunnels...)
 	routes, err := w.routes()
 	if err != nil {
 		return wires{}, err
 	}
-	all := wires{steps: h.controlSteps(r, w), links: len(links)}
+	all := wires{steps: h.controlSteps(r, w), links: len(links), missing: missing}
 	all.steps = append(all.steps, h.experimentSteps(r, w, links)...)
 	if len(routes) > 0 {
 		all.steps = append(all.steps, network.Routes{Control: h.Network, Type: w.Routing.Type, List: routes})

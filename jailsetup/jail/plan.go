@@ -39,7 +39,11 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	made, err := rootfs.Template{Dir: h.Site.templates(), Host: "/", Size: size}.Ensure(ctx)
+	root, image, err := h.Site.rootTree(w.Jail.ImageName)
+	if err != nil {
+		return Plan{}, err
+	}
+	made, err := rootfs.Template{Dir: h.Site.templates(), Host: root, Size: size}.Ensure(ctx)
 	if err != nil {
 		return Plan{}, err
 	}
@@ -51,7 +55,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{launch: &launch{}, Notes: slices.Concat(notes, wires.notes)}
+	p := Plan{launch: &launch{}, Notes: slices.Concat(image, notes, wires.notes())}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{
@@ -63,7 +67,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	events.Key = w.EventKey
 	p.Boot = []plan.Step{
 		cgroup,
-		Given{Dir: given, Conf: h.conf(r, w)},
+		Given{Dir: given, Conf: h.conf(r, w, wires.missing)},
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
 		Events{Door: events, Hands: h.Hands.Events},
 		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
@@ -90,6 +94,7 @@ func (h *Host) spawnConfig(r Record, w Wish, made rootfs.Made, c limit.Cgroup, s
 			Mountpoint:  h.Site.mountpoint(),
 			Given:       h.Site.GivenDir(r.VNode),
 			Programs:    h.Programs,
+			Usr:         made.Usr,
 			UsrMasks:    made.Masks,
 			IDBase:      r.IDBase,
 			MaxPTYs:     h.Site.Limits.Terminals,

@@ -17,6 +17,9 @@ var shareTops = [...]string{"groups", "proj", "scratch", "share", "users"}
 // sharesOf turns tmcd's mounts into shares. As in the original, a directory
 // that isn't on this host is skipped with a note; the jail boots without it.
 func (s Site) sharesOf(w Wish) (shares []tree.Share, notes []string, err error) {
+	if s.Remote && len(w.Mounts.Mounts) > 0 {
+		return nil, []string{"nothing of tmcd's mounts is mounted: this host is remote"}, nil
+	}
 	for _, m := range w.Mounts.Mounts {
 		if m.Remote == "" {
 			continue // no shared file system: the jail makes the directory itself

@@ -55,7 +55,8 @@ type Site struct {
 	// Limits are a jail's.
 	Limits Limits `yaml:"limits"`
 
-	NetSite `yaml:",inline"`
+	NetSite   `yaml:",inline"`
+	ImageSite `yaml:",inline"`
 	// Proxy is about the door between the jails and tmcd.
 	Proxy ProxySite `yaml:"proxy"`
 	// Metrics is where counters are published for Prometheus: 127.0.0.1:PORT, or
@@ -163,7 +164,7 @@ func (s *Site) finish() error {
 	if _, err := s.ports(); err != nil {
 		return fmt.Errorf("host_ports: %w", err)
 	}
-	if err := s.NetSite.check(); err != nil {
+	if err := errors.Join(s.NetSite.check(), s.ImageSite.check(), s.findRemote(markerDirs())); err != nil {
 		return err
 	}
 	if err := s.Proxy.check(); err != nil {

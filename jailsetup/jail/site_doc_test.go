@@ -2,6 +2,7 @@ package jail_test
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -74,7 +75,10 @@ func siteFile(t *testing.T, text string) string {
 func leaves(prefix string, v reflect.Value) map[string]string {
 	all := map[string]string{}
 	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		name, opts, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		if opts == "inline" {
+			maps.Copy(all, leaves(prefix, v.Field(i)))
+		}
 		if name == "" || name == "-" {
 			continue
 		}

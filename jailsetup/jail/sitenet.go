@@ -15,6 +15,15 @@ type NetSite struct {
 	// LANMTU is the MTU of LANs, in bytes. 0: 1500, or 1450 where a LAN reaches
 	// other hosts.
 	LANMTU int `yaml:"lan_mtu"`
+	// Tunnels says how tunnels are carried: vxlan, as LANs to hosts in Peers and
+	// on this one. Empty: they are not provided.
+	Tunnels string `yaml:"tunnels"`
+	// Tolerate lists the styles of tunnels that jails may lack: gre, egre, vtun.
+	// One of another style fails the boot.
+	Tolerate []string `yaml:"tolerate"`
+	// Remote says that this host stands outside of the testbed's own network; a
+	// file isrem beside the testbed's says so too.
+	Remote bool `yaml:"remote"`
 }
 
 // linkOverhead is what a frame between hosts costs, in bytes: outer IPv4, UDP,
@@ -32,6 +41,14 @@ func (s NetSite) check() error {
 	}
 	if s.LANMTU != 0 && (s.LANMTU < 576 || s.LANMTU > 65535) {
 		return fmt.Errorf("lan_mtu: want 576 to 65535, not %d", s.LANMTU)
+	}
+	if s.Tunnels != "" && s.Tunnels != carryVXLAN {
+		return fmt.Errorf("tunnels: want %s or nothing, not %q", carryVXLAN, s.Tunnels)
+	}
+	for _, style := range s.Tolerate {
+		if style != styleGRE && style != styleEGRE && style != styleVtun {
+			return fmt.Errorf("tolerate: want %s, %s, %s, not %q", styleGRE, styleEGRE, styleVtun, style)
+		}
 	}
 	return nil
 }

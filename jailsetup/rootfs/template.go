@@ -33,13 +33,14 @@ const mkfsTimeout = 2 * time.Minute
 // Template says from what, and where, templates are made.
 type Template struct {
 	Dir  string // where templates are kept, 0700
-	Host string // the host's root, "/" but in tests
+	Host string // root of the tree that it is made from: the host's, "/", or an image's
 	Size int64  // bytes of the file system
 }
 
 // Made is a template that exists.
 type Made struct {
 	Image string   // path of the image
+	Usr   string   // the host's directory that jails see at /usr
 	Masks []string // paths below /usr to be masked at every boot
 }
 
@@ -51,7 +52,7 @@ func (t Template) Ensure(ctx context.Context) (Made, error) {
 		return Made{}, fmt.Errorf("collect files for a root file system: %w", err)
 	}
 	name := t.hash(files)
-	made := Made{Image: filepath.Join(t.Dir, name+".img")}
+	made := Made{Image: filepath.Join(t.Dir, name+".img"), Usr: filepath.Join(t.Host, "usr")}
 	list := filepath.Join(t.Dir, name+".masks")
 	data, err := os.ReadFile(list)
 	if err == nil {
@@ -89,6 +90,9 @@ func writeList(path string, masks []string) error {
 func (t Template) hash(files []file) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %d\n", templateFormat, t.Size)
+	if t.Host != "/" { // another /usr has other masks
+		fmt.Fprintf(h, "root %q\n", t.Host)
+	}
 	for _, f := range files {
 		fmt.Fprintf(h, "%q %o %d %d\n", f.path, f.mode, f.gid, len(f.data))
 		h.Write(f.data)

@@ -14,6 +14,7 @@ type Layout struct {
 	Mountpoint  string   `json:"mountpoint"`   // an empty directory of the host's, the root's place until pivot_root
 	Given       string   `json:"given"`        // host directory shown at /run/emulab
 	Programs    string   `json:"programs"`     // host directory shown at /run/emulab/bin
+	Usr         string   `json:"usr"`          // host directory shown at /usr
 	UsrMasks    []string `json:"usr_masks"`    // paths below /usr that others can't read
 	IDBase      int      `json:"id_base"`      // the host's id for the jail's root
 	MaxPTYs     int      `json:"max_ptys"`     // pseudo-terminals at once
@@ -25,7 +26,7 @@ type Layout struct {
 func (l Layout) Lines() []string {
 	lines := []string{
 		fmt.Sprintf("mount %s on / (ext4, idmapped to %d, nodev)", l.Image, l.IDBase),
-		"mount the host's /usr on /usr (read-only, idmapped), /usr/local of the image on top",
+		fmt.Sprintf("mount the host's %s on /usr (read-only, idmapped), /usr/local of the image on top", l.Usr),
 	}
 	for _, m := range l.UsrMasks {
 		lines = append(lines, "mask /usr/"+m)

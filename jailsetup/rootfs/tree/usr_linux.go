@@ -17,7 +17,7 @@ func (b *builder) mountUsr() error {
 		return err
 	}
 	defer local.close()
-	usr, err := cloneHost("/usr")
+	usr, err := cloneHost(b.Usr)
 	if err != nil {
 		return err
 	}
