@@ -114,13 +114,19 @@ func (k *Keeper) setUp(ctx context.Context, id string, l Link) error {
 		}
 		return k.setKernel(l)
 	}
-	if err := k.awaitNode(ctx); err != nil {
-		return err
-	}
 	if err := k.setKernel(l); err != nil {
 		return err
 	}
-	return k.tell(id, l)
+	for {
+		if err := k.awaitNode(ctx); err != nil {
+			return err
+		}
+		err := k.tell(id, l)
+		if err == nil || k.node.alive() {
+			return err
+		}
+		// It died just now; the next one is told by this link's record, too.
+	}
 }
 
 // setKernel sets the kernel's part of a spliced link.

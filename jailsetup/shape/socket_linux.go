@@ -74,6 +74,7 @@ func openSocket(device string) (*os.File, error) {
 	for _, o := range [...]struct{ level, name, value int }{
 		{unix.SOL_PACKET, unix.PACKET_VNET_HDR, 1},
 		{unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1},
+		{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, // a frame's delay begins when it comes
 		{unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer},
 		{unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, sendBuffer},
 	} {

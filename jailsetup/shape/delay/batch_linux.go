@@ -3,6 +3,7 @@ package delay
 import (
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -43,7 +44,15 @@ func (b *batch) set(i int, data []byte) {
 type receiver struct {
 	*batch
 	bufs [batchSize][]byte
+	oob  [batchSize][oobSize]byte
 }
+
+// oobSize holds one time stamp.
+const oobSize = 64
+
+// maxAge bounds how long ago a frame is believed to have come: beyond, somebody
+// has set the clock.
+const maxAge = 200 * time.Millisecond
 
 func newReceiver() (*receiver, error) {
 	memory, err := grow(batchSize * maxFrame)
@@ -60,6 +69,10 @@ func newReceiver() (*receiver, error) {
 
 // receive takes what is there, at most so many; it never waits.
 func (r *receiver) receive(fd, most int) (int, error) {
+	for i := range most {
+		r.msgs[i].hdr.Control = &r.oob[i][0]
+		r.msgs[i].hdr.SetControllen(oobSize)
+	}
 	// The thread's own system call: the runtime needn't know, nobody waits for us.
 	n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(fd), uintptr(unsafe.Pointer(&r.msgs[0])), uintptr(most), unix.MSG_DONTWAIT|unix.MSG_TRUNC, 0, 0)
 	if errno != 0 {
@@ -75,6 +88,24 @@ func (r *receiver) frame(i int) ([]byte, bool) {
 		return nil, false
 	}
 	return r.bufs[i][:m.len], true
+}
+
+// age is how long ago the i-th frame came, by the kernel's stamp; now is the
+// clock that it stamps by. Without a stamp it is 0: just now.
+func (r *receiver) age(i int, now int64) int64 {
+	h := &r.msgs[i].hdr
+	if int(h.Controllen) < unix.CmsgLen(int(unsafe.Sizeof(unix.Timespec{}))) {
+		return 0
+	}
+	c := (*unix.Cmsghdr)(unsafe.Pointer(&r.oob[i][0]))
+	if c.Level != unix.SOL_SOCKET || c.Type != unix.SCM_TIMESTAMPNS {
+		return 0
+	}
+	at := (*unix.Timespec)(unsafe.Pointer(&r.oob[i][unix.CmsgLen(0)]))
+	if age := now - at.Nano(); age > 0 && age < int64(maxAge) {
+		return age
+	}
+	return 0
 }
 
 // send gives n frames of the batch from the first on and says how many were

@@ -2,11 +2,15 @@ package delay
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // controlFD is the control socket, from the supervisor.
@@ -24,6 +28,11 @@ func Main() error {
 	// A terminal's or a service manager's signal to the whole group is for the
 	// supervisor: links outlive it.
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM, syscall.SIGPIPE)
+	// What we inherited beside is nobody's business here. The runtime has opened
+	// nothing that it needs again: the supervisor has told it not to.
+	if err := unix.CloseRange(controlFD+1, math.MaxUint32, 0); err != nil {
+		return fmt.Errorf("close inherited descriptors: %w", err)
+	}
 	note, err := Confine()
 	if err != nil {
 		return err

@@ -145,10 +145,11 @@ func (n *Node) take(s *side, events uint32) {
 		}
 		return
 	}
-	now, before := n.now(), s.into.offered
+	now, clock, before := n.now(), time.Now().UnixNano(), s.into.offered
 	for i := range count {
 		if frame, ok := n.receiver.frame(i); ok {
-			s.into.arrive(now, frame)
+			// When it came, not when we came to it.
+			s.into.arrive(now-n.receiver.age(i, clock), frame)
 		} else {
 			s.into.count.Bad++
 		}
