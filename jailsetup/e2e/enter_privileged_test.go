@@ -145,8 +145,14 @@ func (r *rig) enterMany(t *testing.T) {
 	}
 }
 
-// terminal opens a pseudo-terminal: what a person sits at, and its inner end.
-func terminal(t *testing.T) (person, inner *os.File) {
+// person sits at a terminal.
+type person struct {
+	*os.File
+	shown []byte // and not yet looked at
+}
+
+// terminal opens a pseudo-terminal: the person's side, and its inner end.
+func terminal(t *testing.T) (who *person, inner *os.File) {
 	t.Helper()
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -166,28 +172,31 @@ func terminal(t *testing.T) (person, inner *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	person = os.NewFile(uintptr(fd), "ptmx")
-	t.Cleanup(func() { person.Close(); inner.Close() })
-	return person, inner
+	who = &person{File: os.NewFile(uintptr(fd), "ptmx")}
+	t.Cleanup(func() { who.Close(); inner.Close() })
+	return who, inner
 }
 
-// see reads what the terminal shows until it holds the words.
-func see(t *testing.T, person *os.File, words string) string {
+// see waits until the terminal shows the words, and returns all up to them.
+func (p *person) see(t *testing.T, words string) string {
 	t.Helper()
-	var all []byte
 	buf := make([]byte, 4096)
-	_ = person.SetReadDeadline(time.Now().Add(10 * time.Second))
-	for !strings.Contains(string(all), words) {
-		n, err := person.Read(buf)
-		if all = append(all, buf[:n]...); err != nil {
-			t.Fatalf("terminal: %v; shows %q, want %q", err, all, words)
+	_ = p.SetReadDeadline(time.Now().Add(10 * time.Second))
+	for {
+		if i := bytes.Index(p.shown, []byte(words)); i >= 0 {
+			seen := string(p.shown[:i+len(words)])
+			p.shown = p.shown[i+len(words):]
+			return seen
+		}
+		n, err := p.Read(buf)
+		if p.shown = append(p.shown, buf[:n]...); err != nil {
+			t.Fatalf("terminal: %v; shows %q, want %q", err, p.shown, words)
 		}
 	}
-	return string(all)
 }
 
 func (r *rig) enterTerminal(t *testing.T) {
-	person, inner := terminal(t)
+	who, inner := terminal(t)
 	if err := unix.IoctlSetWinsize(int(inner.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: 33, Col: 77}); err != nil {
 		t.Fatal(err)
 	}
@@ -204,10 +213,10 @@ func (r *rig) enterTerminal(t *testing.T) {
 	}
 	watchdog := time.AfterFunc(verbTimeout/3, func() { _ = cmd.Process.Kill() })
 	defer watchdog.Stop()
-	type_ := func(line string) { fmt.Fprint(person, line) }
-	see(t, person, "# ")
+	type_ := func(line string) { fmt.Fprint(who, line) }
+	who.see(t, "# ")
 	type_("tty; stty size; echo \"$TERM-$((40+2))\"\r")
-	shown := see(t, person, "vt100-42")
+	shown := who.see(t, "vt100-42")
 	for _, want := range []string{"/dev/pts/", "33 77"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("terminal shows %q, not %q", shown, want)
@@ -218,15 +227,15 @@ func (r *rig) enterTerminal(t *testing.T) {
 	}
 	_ = cmd.Process.Signal(syscall.SIGWINCH)
 	type_("until [ \"$(stty size)\" = '20 60' ]; do sleep 0.05; done; echo ok-$((1+1))\r")
-	see(t, person, "ok-2")
-	see(t, person, "# ")
+	who.see(t, "ok-2")
+	who.see(t, "# ")
 	type_("sleep 1000\r")
-	see(t, person, "1000\r\n")
+	who.see(t, "1000\r\n")
 	type_("\x03") // interrupts what runs inside, not enter
-	see(t, person, "# ")
+	who.see(t, "# ")
 	type_("exit 5\r")
-	_ = person.SetReadDeadline(time.Time{})
-	go func() { _, _ = io.Copy(io.Discard, person) }() // else the last words block enter
+	_ = who.SetReadDeadline(time.Time{})
+	go func() { _, _ = io.Copy(io.Discard, who) }() // else the last words block enter
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 5 {
 		t.Errorf("exit code %d", code)

@@ -124,30 +124,39 @@ func loops() ([]string, error) {
 	return all, err
 }
 
-// processes are those in the tests' mount namespace, which is the supervisor's,
-// the proxy's and tmcd-mock's, and those in a cgroup of the run's vnodes.
+// processes are those in the tests' mount or network namespace, which are the
+// supervisor's, the proxy's, jailspawn's and tmcd-mock's, and those in a cgroup
+// of the run's vnodes; by name, since a supervisor that is back is no other.
 func processes() ([]string, error) {
-	own, err := os.Readlink("/proc/self/ns/mnt")
-	if err != nil {
-		return nil, err
-	}
 	dirs, err := filepath.Glob("/proc/[0-9]*")
-	var all []string
+	count := map[string]int{}
 	for _, dir := range dirs {
-		ns, err := os.Readlink(dir + "/ns/mnt")
-		if err != nil {
-			continue // ended
-		}
 		groups, err := os.ReadFile(dir + "/cgroup")
-		if err != nil || ns != own && !strings.Contains(string(groups), "/emulab/"+runKey()) {
+		if err != nil || !sharesNamespace(dir) && !strings.Contains(string(groups), "/emulab/"+runKey()) {
 			continue
 		}
 		name, err := os.ReadFile(dir + "/comm")
 		if err == nil {
-			all = append(all, filepath.Base(dir)+" "+strings.TrimSpace(string(name)))
+			count[strings.TrimSpace(string(name))]++
 		}
 	}
+	var all []string
+	for name, n := range count {
+		all = append(all, fmt.Sprintf("%s, %d of them", name, n))
+	}
 	return all, err
+}
+
+// sharesNamespace tells whether the process has a namespace of the tests'. One
+// that has ended has none.
+func sharesNamespace(dir string) bool {
+	for _, kind := range [...]string{"mnt", "net"} {
+		own, err := os.Readlink("/proc/self/ns/" + kind)
+		if ns, nsErr := os.Readlink(dir + "/ns/" + kind); err == nil && nsErr == nil && ns == own {
+			return true
+		}
+	}
+	return false
 }
 
 // sockets are the unix sockets with a path of the run's, and TCP listeners.
@@ -158,6 +167,9 @@ func sockets() ([]string, error) {
 	}
 	var all []string
 	for _, line := range unix {
+		if strings.Contains(line, "/run/proxy.sock") {
+			continue // the proxy's own: it comes some time after the supervisor, and goes with it
+		}
 		if f := strings.Fields(line); len(f) == 8 && (strings.HasPrefix(f[7], runDir()) || strings.HasPrefix(f[7], "@")) {
 			all = append(all, f[7])
 		}

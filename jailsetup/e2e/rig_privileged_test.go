@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,10 @@ const (
 	waitTimeout = 10 * time.Second
 )
 
-const tmcdPort = 7777
+const (
+	tmcdPort = 7777
+	webPort  = 8088
+)
 
 // rigs counts the rigs of this run; it names their vnodes.
 var rigs atomic.Int32
@@ -49,13 +53,16 @@ type rig struct {
 	mock    *child
 	before  listing
 
-	diskMounted bool // the state directory is a file system of its own
+	web         string // root of the web server, if there is one
+	diskMounted bool   // the state directory is a file system of its own
 }
 
 // set is what a test may want to have different.
 type set struct {
 	site    string // lines added to the site file
 	testbed string // lines added to the testbed
+	base    string // the testbed, if not the usual one
+	web     bool   // with a web server for software, of files below r.path("web")
 	plain   bool   // no TLS
 	noMock  bool   // no tmcd
 	noServe bool   // no supervisor: a verb starts it, or the test
@@ -73,6 +80,9 @@ func newRig(t *testing.T, s set) *rig {
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if s.web {
+		s.site += fmt.Sprintf("host_ports: [tcp/%d]\nweb: http://@HOST@:%d", webPort, webPort)
+	}
 	r.name(n, s.long)
 	prefix := "172.16.0.0/12"
 	if s.control != "" {
@@ -87,7 +97,13 @@ func newRig(t *testing.T, s set) *rig {
 		t.Fatal(err)
 	}
 	r.writeSite(s, prefix)
-	r.writeTestbed(s.testbed)
+	r.writeTestbed(cmp.Or(s.base, testbed) + s.testbed)
+	if s.web {
+		r.web = r.path("web")
+		if err := os.Mkdir(r.web, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if !s.fresh {
 		r.seedTemplates()
 	}
@@ -123,6 +139,7 @@ func (r *rig) writeSite(s set, prefix string) {
 	if s.plain {
 		certificates = ""
 	}
+	s.site = strings.ReplaceAll(s.site, "@HOST@", r.host.String())
 	text := fmt.Sprintf(`boss: %s
 %s
 state: %s
@@ -143,11 +160,12 @@ func (r *rig) write(name, text string) {
 	}
 }
 
-func (r *rig) writeTestbed(more string) {
+// writeTestbed writes the testbed file; a mock that runs reads it at a reload.
+func (r *rig) writeTestbed(text string) {
 	r.t.Helper()
 	three := strings.TrimSuffix(r.host.String(), ".0")
-	text := strings.NewReplacer("@HOST@", r.host.String(), "@NET@", three, "@V1@", r.vnodes[0], "@V2@", r.vnodes[1],
-		"@FREE@", r.free, "@FOREIGN@", r.foreign).Replace(testbed + more)
+	text = strings.NewReplacer("@HOST@", r.host.String(), "@NET@", three, "@V1@", r.vnodes[0], "@V2@", r.vnodes[1],
+		"@FREE@", r.free, "@FOREIGN@", r.foreign).Replace(text)
 	r.write("testbed.yaml", text)
 }
 
@@ -257,13 +275,33 @@ func (r *rig) start(name string, args ...string) *child {
 func (r *rig) startServe() {
 	r.t.Helper()
 	r.serve = r.start("jailsetup", "--site", r.path("site.yaml"), "serve")
-	r.await("the supervisor", func() error { return r.jailsetup("info").err() })
+	r.await("the supervisor and its proxy", func() error {
+		if r.served().Proxy == 0 {
+			return errors.New("not there yet")
+		}
+		return nil
+	})
+}
+
+// served is what the supervisor says of itself; nothing if there is none.
+func (r *rig) served() (info supervise.Info) {
+	r.t.Helper()
+	if out := r.jailsetup("info", "--json"); out.code == 0 {
+		if err := json.Unmarshal([]byte(out.stdout), &info); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	return info
 }
 
 func (r *rig) startMock() {
 	r.t.Helper()
-	r.mock = r.start("tmcd-mock", "serve", "--testbed", r.path("testbed.yaml"), "--manage", r.path("mock"),
-		"--listen", netip.AddrPortFrom(r.host, tmcdPort).String(), "--pki", certificates(r.t, r.host))
+	args := []string{"serve", "--testbed", r.path("testbed.yaml"), "--manage", r.path("mock"),
+		"--listen", netip.AddrPortFrom(r.host, tmcdPort).String(), "--pki", certificates(r.t, r.host)}
+	if r.web != "" {
+		args = append(args, "--web", netip.AddrPortFrom(r.host, webPort).String(), "--web-root", r.web)
+	}
+	r.mock = r.start("tmcd-mock", args...)
 	r.await("tmcd-mock", func() error { return r.run("tmcd-mock", "show", "--manage", r.path("mock")).err() })
 }
 
@@ -343,6 +381,19 @@ func (o result) err() error {
 		return nil
 	}
 	return fmt.Errorf("%s: exit code %d: %s", strings.Join(o.args, " "), o.code, strings.TrimSpace(o.stderr))
+}
+
+// complaint is the one line in which a program of ours says why it failed;
+// before it there may be the steps that led there. Empty: it isn't so.
+func (o result) complaint() string {
+	head, last := "", strings.TrimSuffix(o.stderr, "\n")
+	if i := strings.LastIndexByte(last, '\n'); i >= 0 {
+		head, last = last[:i], last[i+1:]
+	}
+	if head != "" && !strings.HasPrefix(head, "last steps:\n") || !strings.HasPrefix(last, "jailsetup: ") && !strings.HasPrefix(last, "tmcd-mock: ") {
+		return ""
+	}
+	return last
 }
 
 func (r *rig) command(ctx context.Context, name string, args ...string) *exec.Cmd {

@@ -54,17 +54,17 @@ func (c Check) Do(ctx context.Context, _ *plan.State) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("e2fsck -p: %w: %s (mend it by hand with e2fsck %s, or remove it with jailsetup kill)", err, lastLine(out), c.Path)
+		return fmt.Errorf("e2fsck -p: %w: %s (mend it by hand with e2fsck %s, or remove it with jailsetup kill)", err, firstLine(out), c.Path)
 	}
 	return nil
 }
 
 const maxWords = 300
 
-func lastLine(out []byte) string {
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	last := lines[len(lines)-1]
-	return last[:min(len(last), maxWords)]
+// firstLine says what is wrong; what follows is advice for a disk of one's own.
+func firstLine(out []byte) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	return line[:min(len(line), maxWords)]
 }
 
 // awaitUnused waits until nobody has the image open. The loop device of the
