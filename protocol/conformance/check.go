@@ -59,13 +59,26 @@ func answered(q question) check {
 	}}
 }
 
-// some asks and takes silence for a fault.
+// some asks and takes silence for a fault, and an answer that can't be read.
 func (p *probe) some(q question) (string, error) {
 	b, err := p.ask(q)
-	if err == nil && b == "" {
-		err = fmt.Errorf("%v: no answer", q)
+	if err == nil {
+		err = p.answer(q, b)
 	}
 	return b, err
+}
+
+// answer wants a reply that reads as one to the question.
+func (p *probe) answer(q question, reply string) error {
+	if reply == "" {
+		return fmt.Errorf("%v: no answer", q)
+	}
+	if r, err := protocol.ParseRequest([]byte(p.fill(q.text))); err == nil {
+		if _, err := protocol.ParseReply(r.Command, []byte(reply)); err != nil {
+			return fmt.Errorf("%v: %w in %s", q, err, quote(reply))
+		}
+	}
+	return nil
 }
 
 // says wants one of the replies.

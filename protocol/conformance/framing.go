@@ -67,13 +67,10 @@ func once() check { return timed(host("VERSION=21 nodeid "), true, 0, soon) }
 func timed(q question, open bool, least, most time.Duration) check {
 	return check{q.needs(), func(p *probe) error {
 		s, err := p.converse(q, open, step{send: q.text})
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case s.text == "":
-			return fmt.Errorf("%v: no answer", q)
 		}
-		return within(q, s.took, least, most)
+		return errors.Join(p.answer(q, s.text), within(q, s.took, least, most))
 	}}
 }
 
@@ -136,13 +133,10 @@ func waitsForEnd() check {
 			return err
 		}
 		s, err := p.hear(c)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case s.text == "":
-			return fmt.Errorf("%v: no answer after the request's end", q)
 		}
-		return within(q, time.Since(ended), 0, soon)
+		return errors.Join(p.answer(q, s.text), within(q, time.Since(ended), 0, soon))
 	}}
 }
 
@@ -170,6 +164,9 @@ func (p *probe) renew(c net.Conn) error {
 func closedAfter(text string, open bool, least, most time.Duration) check {
 	return check{0, func(p *probe) error {
 		q := host(text)
+		if _, err := p.some(host(nodeid)); err != nil {
+			return err
+		}
 		s, err := p.converse(q, open, step{send: text})
 		if err != nil {
 			return err

@@ -85,6 +85,9 @@ func spaceless() check {
 
 func noNull() check {
 	return check{0, func(p *probe) error {
+		if _, err := p.some(host(nodeid)); err != nil {
+			return err
+		}
 		for _, a := range p.askers(whom{}) {
 			tags := a.q.text
 			for _, command := range []string{"ifconfig", "emulabconfig", "manifest", "hostnames", "imageinfo", "delay"} {

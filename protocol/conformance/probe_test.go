@@ -1,0 +1,57 @@
+package conformance
+
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+// Without leave, nothing that writes is sent, however it is written.
+func TestHarmless(t *testing.T) {
+	for _, c := range []struct {
+		request string
+		writes  bool
+	}{
+		{"VERSION=40 nodeid ", false},
+		{"VERSION=40 status bootlog ", false},
+		{"VERSION=40  bootlog x", true},
+		{" accounts ", true},
+		{"VNODEID=pcvm1-1 VERSION=40 state ISUP ", true},
+		{"statement ISUP", true},
+		{"VERSION=abc reset", true},
+		{"reboot", true},
+		{"fullconfigX", true},
+		{"isalive\n", true},
+		{"", false},
+	} {
+		if got := writes(c.request); got != c.writes {
+			t.Errorf("%q writes: %v, want %v", c.request, got, c.writes)
+		}
+	}
+	p := &probe{ctx: context.Background(), t: &Target{Addr: netip.MustParseAddrPort("127.0.0.1:1")}}
+	if _, err := p.converse(host(""), false, step{send: "VERSION=40 book"}, step{send: " x"}); err == nil || strings.Contains(err.Error(), "would write") {
+		t.Errorf("harmless pieces: %v", err)
+	}
+	if _, err := p.converse(host(""), false, step{send: "VERSION=40 boot"}, step{send: "log x"}); err == nil || !strings.Contains(err.Error(), "would write") {
+		t.Errorf("a writing request in pieces: %v", err)
+	}
+}
+
+// What a row needs follows from what it asks.
+func TestNeeds(t *testing.T) {
+	for _, c := range []struct {
+		q    question
+		want string
+	}{
+		{host("VERSION=40 nodeid "), ""},
+		{host("VNODEID={vnode} nodeid "), "vnode"},
+		{host("VNODEID={sibling} state X ").over(overTL).by(asRemote), "sibling, remote, TLS, write"},
+		{host("PRIVKEY={privkey} nodeid ").by(asStranger), "stranger, privkey"},
+		{host("VNODEID={foreign} nodeid ").by(asFree), "foreign, free"},
+	} {
+		if got := c.q.needs().String(); got != c.want {
+			t.Errorf("%v needs %q, want %q", c.q, got, c.want)
+		}
+	}
+}
