@@ -36,6 +36,7 @@ type Host struct {
 	Programs    string // directory of the copies that jails see
 	Log         *slog.Logger
 	reserve     chan struct{} // one at a time takes an id range
+	disks       ledger
 }
 
 // ErrUp says that the jail runs already.
@@ -64,10 +65,14 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	}); err != nil {
 		return r, err
 	}
-	if err := t.step("write the record", func() (err error) {
+	err = t.step("reserve the disk, write the record", func() (err error) {
 		r, err = h.reserveRecord(r, wish)
 		return err
-	}); err != nil {
+	})
+	if short := (*SpaceError)(nil); errors.As(err, &short) {
+		return r, h.giveUp(ctx, r, t, err)
+	}
+	if err != nil {
 		return r, err
 	}
 	pidfd, err := h.build(ctx, &r, wish, t)
@@ -106,8 +111,9 @@ func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
 	return r, h.takeDown(ctx, &r, r.Ended)
 }
 
-// reserveRecord writes down, synced, that the vnode is being built and with
-// which ids, before the first step.
+// reserveRecord writes down, synced, that the vnode is being built, with which
+// ids and how large a disk, before the first step. With a [SpaceError] there is
+// a record, without the disk.
 func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 	h.reserve <- struct{}{}
 	defer func() { <-h.reserve }()
@@ -126,16 +132,18 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 	r.Project, r.Experiment, r.NickName = w.Status.PID, w.Status.EID, w.Status.NickName
 	r.Hostname = w.Hostname
 	r = r.atOwnAddress(w)
+	short := h.reserveDisk(&r, w)
 	if err := os.MkdirAll(h.Site.Dir(r.VNode), 0o700); err != nil {
 		return r, err
 	}
 	if err := h.Site.Save(r); err != nil {
 		if r.Boot == 1 { // there was no record: nothing of the vnode is to be left
+			h.disks.forget(r.VNode)
 			err = errors.Join(err, os.Remove(h.Site.Dir(r.VNode)))
 		}
 		return r, err
 	}
-	return r, nil
+	return r, short
 }
 
 // build runs the plan and pins the first process.
@@ -313,6 +321,7 @@ func (h *Host) destroy(ctx context.Context, vnode string) error {
 			errs = append(errs, err)
 		}
 	}
+	h.disks.forget(vnode)
 	return errors.Join(errs...)
 }
 

@@ -47,6 +47,8 @@ type Record struct {
 	Cgroup    uint64 `json:"cgroup,omitempty"` // id of the v2 directory
 	CgroupDir string `json:"cgroup_dir,omitempty"`
 
+	DiskBytes int64 `json:"disk_bytes,omitempty"` // reserved for the disk: its size
+
 	Project    string `json:"project,omitempty"` // pid, in the testbed's words
 	Experiment string `json:"experiment,omitempty"`
 	NickName   string `json:"nickname,omitempty"`

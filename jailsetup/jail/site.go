@@ -54,6 +54,8 @@ type Site struct {
 	Grace time.Duration `yaml:"grace"`
 	// Limits are a jail's.
 	Limits Limits `yaml:"limits"`
+	// Overcommit lets disks be made whose sizes the file system can't hold all.
+	Overcommit bool `yaml:"overcommit"`
 
 	NetSite   `yaml:",inline"`
 	ImageSite `yaml:",inline"`

@@ -62,10 +62,11 @@ func reply(c net.Conn, r Reply) {
 
 func codeOf(err error) int {
 	var conflict *network.ConflictError
+	var short *jail.SpaceError
 	switch {
 	case errors.Is(err, jail.ErrFree):
 		return CodeNotAllocated
-	case errors.As(err, &conflict):
+	case errors.As(err, &conflict), errors.As(err, &short):
 		return CodeHostLacks
 	}
 	return CodeFailed
