@@ -13,6 +13,8 @@ import (
 func attempts() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
 		"ports": tryPorts,
+		"say":   say,
+		"flood": flood,
 	}
 }
 

@@ -1,0 +1,236 @@
+//go:build linux && privileged
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// agentState is what `injail event -status` says of one object.
+func (i *inside) agentState(vnode, object string) string {
+	i.t.Helper()
+	for line := range strings.Lines(i.enter(vnode, "injail", "event", "-status")) {
+		if f := strings.Fields(line); len(f) > 3 && f[0] == object && f[1] != "program" {
+			return f[3]
+		} else if len(f) == 3 && f[0] == object {
+			return f[2]
+		}
+	}
+	i.t.Fatalf("%s has no %s", vnode, object)
+	return ""
+}
+
+func (i *inside) awaitState(vnode, object, state string) {
+	i.t.Helper()
+	i.await(object+" of "+vnode+" to be "+state, func() error {
+		if got := i.agentState(vnode, object); got != state {
+			return fmt.Errorf("it is %s", got)
+		}
+		return nil
+	})
+}
+
+// TestEvents: what the operator says reaches whom it is for; what a jail says
+// reaches its own experiment, under its own name, and nobody else (T46).
+func TestEvents(t *testing.T) {
+	i := newInside(t, nil)
+	for _, v := range []string{i.a, i.b, i.c} {
+		i.boot(v)
+	}
+	prog := i.putInside(i.c, "inside")
+
+	t.Run("the operator tells an object", func(t *testing.T) {
+		if out := i.must("event", "jails/demo", "cbr0", "start", "RATE=8"); out != "cbr0 START: handed to "+i.a+"\n" {
+			t.Errorf("%q", out)
+		}
+		i.awaitState(i.a, "cbr0", "sending")
+		if got := i.agentState(i.c, "cbr0"); got != "waiting" && got != "idle" {
+			t.Errorf("the other experiment's cbr0 is %s", got)
+		}
+		i.must("event", "jails/demo", "cbr0", "stop")
+		i.awaitState(i.a, "cbr0", "waiting")
+	})
+	t.Run("a group", func(t *testing.T) {
+		plan := filepath.Join(t.TempDir(), "plan.json")
+		if err := os.WriteFile(plan, []byte(`{"groups": {"all": ["cbr0", "cbr1"]}, "events": [{"at": 0.5, "object": "all", "action": "STOP"}]}`), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		i.must("event", "jails/demo", "--schedule", plan)
+		i.must("event", "jails/demo", "all", "START", "RATE=8")
+		i.awaitState(i.a, "cbr0", "sending")
+		i.awaitState(i.a, "cbr1", "sending")
+		i.must("event", "jails/demo", "--start")
+		i.awaitState(i.a, "cbr0", "waiting")
+		i.awaitState(i.a, "cbr1", "waiting")
+	})
+	for _, tt := range []struct {
+		name, want string
+		args       []string
+		code       int
+	}{
+		{"no such object", "no agent has an object of that name (it has all, cbr0, cbr1, null0, null1, prog0, prog1)", []string{"jails/demo", "cbr9", "START"}, 1},
+		{"no such experiment", "no such experiment on this host", []string{"jails/none", "cbr0", "START"}, 1},
+		{"half an event", "want OBJECT and ACTION", []string{"jails/demo", "cbr0"}, 2},
+		{"no experiment", "want PROJECT/EXPERIMENT", []string{"demo", "cbr0", "START"}, 2},
+		{"a time without an event", "--at", []string{"jails/demo", "--at", "5"}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			out := i.jailsetup(append([]string{"event"}, tt.args...)...)
+			if out.code != tt.code || !strings.Contains(out.stderr, tt.want) {
+				t.Errorf("exit code %d: %s", out.code, out.stderr)
+			}
+		})
+	}
+	t.Run("a program ends: the experiment hears of it", func(t *testing.T) {
+		watch := i.watch("jails/demo")
+		i.must("event", "jails/demo", "prog0", "START")
+		if line := watch.next(); !strings.Contains(line, "operator prog0 START") {
+			t.Errorf("%q", line)
+		}
+		if line := watch.next(); !strings.Contains(line, i.a+" prog0 COMPLETE ERROR=0 EXIT=0") {
+			t.Errorf("%q", line)
+		}
+		if got := i.says(i.a, "cat /local/logs/prog0.out"); got != "blue alice /tmp\n" {
+			t.Errorf("it said %q", got)
+		}
+	})
+	t.Run("a jail speaks in its own name, to its own experiment", func(t *testing.T) {
+		own, other := i.watch("jails/other"), i.watch("jails/demo")
+		for _, words := range [][]string{
+			{"jails/other", "cbr0", "", "START", "RATE=8"},       // may
+			{"jails/demo", "cbr0", "", "START", "RATE=8"},        // another experiment, whose key it has
+			{"jails/other", "*", "TIME", "START", ""},            // the operator's
+			{"jails/other", "cbr0", "NODE", "RELOAD", ""},        // the operator's
+			{"jails/other", "cbr0", "TRAFGEN", "MODIFY", "IT=x"}, // may: comes last
+		} {
+			if out := i.jailsetup(append([]string{"enter", "-T", i.c, prog, "say", "9e107d9d372bb6826bd81d3542a419d6"}, words...)...); out.code != 0 {
+				t.Fatal(out.err())
+			}
+		}
+		for _, want := range []string{i.c + " cbr0 START", i.c + " cbr0 MODIFY"} {
+			if line := own.next(); !strings.Contains(line, want) {
+				t.Errorf("%q, want %q", line, want)
+			}
+		}
+		i.must("event", "jails/demo", "cbr0", "RESET") // had anything got through, it would be before
+		if line := other.next(); !strings.Contains(line, "operator cbr0 RESET") {
+			t.Errorf("the other experiment hears %q", line)
+		}
+		if got := i.agentState(i.a, "cbr0"); got == "sending" {
+			t.Error("the other experiment's generator sends")
+		}
+	})
+	t.Run("an ordinary user of the jail can't speak", func(t *testing.T) {
+		if out := i.as("bob", i.c, "cp "+prog+" /tmp/i 2>/dev/null; "+prog+" say x jails/other cbr0 '' START ''"); out.code == 0 {
+			t.Error("he can")
+		}
+	})
+	t.Run("a jail that floods and doesn't listen delays nobody", func(t *testing.T) {
+		flood := i.command(context.Background(), "jailsetup", "--site", i.path("site.yaml"), "enter", "-T", i.c, prog, "flood", "9e107d9d372bb6826bd81d3542a419d6", "jails/other")
+		if err := flood.Start(); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			_ = flood.Process.Signal(syscall.SIGTERM)
+			_ = flood.Wait()
+		}()
+		for range 5 {
+			began := time.Now()
+			i.must("event", "jails/demo", "cbr0", "MODIFY", "RATE=8")
+			if took := time.Since(began); took > 2*time.Second {
+				t.Errorf("an event took %v", took)
+			}
+		}
+	})
+	t.Run("the hub is killed: what was told holds, the next one is found", func(t *testing.T) {
+		i.must("event", "jails/demo", "cbr0", "START", "RATE=8")
+		i.awaitState(i.a, "cbr0", "sending")
+		i.serve.kill()
+		if got := i.agentState2(i.a, "cbr0"); got != "" {
+			t.Logf("without a supervisor: %s", got)
+		}
+		i.startServe()
+		i.awaitState(i.a, "cbr0", "sending")
+		i.await("the agents to be back", func() error { return i.jailsetup("event", "jails/demo", "cbr0", "STOP").err() })
+		i.awaitState(i.a, "cbr0", "waiting")
+	})
+}
+
+// agentState2 asks where no supervisor may be; empty: nobody can say.
+func (i *inside) agentState2(vnode, object string) string {
+	out := i.jailsetup("enter", "-T", vnode, "injail", "event", "-status")
+	if out.code != 0 {
+		return ""
+	}
+	return out.stdout
+}
+
+// watcher is `jailsetup event --watch`.
+type watcher struct {
+	t     *testing.T
+	lines chan string
+}
+
+func (i *inside) watch(experiment string) *watcher {
+	i.t.Helper()
+	cmd := exec.Command(program("jailsetup"), "--site", i.path("site.yaml"), "event", experiment, "--watch")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		i.t.Fatal(err)
+	}
+	w := &watcher{i.t, make(chan string, 1000)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sc := bufio.NewScanner(out); sc.Scan(); {
+			w.lines <- sc.Text()
+		}
+	}()
+	i.t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		<-done
+		_ = cmd.Wait()
+	})
+	// It watches once it shows what is told.
+	i.await("the watcher", func() error {
+		i.jailsetup("event", experiment, "cbr0", "MODIFY", "probe=1")
+		select {
+		case <-w.lines:
+			return nil
+		case <-time.After(50 * time.Millisecond):
+			return errors.New("shows nothing")
+		}
+	})
+	for drained := false; !drained; {
+		select {
+		case <-w.lines:
+		case <-time.After(200 * time.Millisecond):
+			drained = true
+		}
+	}
+	return w
+}
+
+func (w *watcher) next() string {
+	w.t.Helper()
+	select {
+	case line := <-w.lines:
+		return line
+	case <-time.After(10 * time.Second):
+		w.t.Fatal("nothing is shown within 10 s")
+		return ""
+	}
+}
