@@ -32,38 +32,52 @@ type Line struct {
 }
 
 const (
-	auditQueue    = 4096     // lines waiting for the disk
-	auditBatch    = 64 << 10 // bytes written at once
-	auditMaxBytes = 64 << 20 // of one file, if the supervisor says nothing
+	auditQueue    = 4096                  // lines waiting for the disk
+	auditPause    = 20 * time.Millisecond // that lines wait for more to come
+	auditBatch    = 64 << 10              // bytes written at once
+	auditMaxBytes = 64 << 20              // of one file, if the supervisor says nothing
 )
 
 // An audit log takes lines without making anybody wait: a disk that is slow or
 // full costs lines, which are counted, and no request.
 type audit struct {
-	lines chan Line
-	lost  atomic.Uint64
-	full  func() // called once a file that has reached its bound; must not wait
+	lost atomic.Uint64
+	full func() // called once a file that has reached its bound; must not wait
+
+	queue   sync.Mutex
+	lines   []Line
+	pending bool // flush will run, or runs
+	timer   *time.Timer
+	flushed *sync.Cond // of queue: pending has become false
 
 	mu      sync.Mutex
 	out     io.Writer
 	written int64
 	max     int64
 	told    bool
-
-	done chan struct{}
 }
 
-// startAudit starts the writer; stop ends it.
+// startAudit makes a log; stop ends it.
 func startAudit(out io.Writer, full func()) *audit {
-	a := &audit{lines: make(chan Line, auditQueue), full: full, out: out, max: auditMaxBytes, done: make(chan struct{})}
-	go a.write()
+	a := &audit{full: full, out: out, max: auditMaxBytes}
+	a.flushed = sync.NewCond(&a.queue)
+	a.timer = time.AfterFunc(time.Hour, a.flush)
+	a.timer.Stop()
 	return a
 }
 
-// stop writes what waits and ends the writer. Nothing may be added afterwards.
+// stop writes what waits. Nothing may be added afterwards.
 func (a *audit) stop() error {
-	close(a.lines)
-	<-a.done
+	a.queue.Lock()
+	if a.pending && a.timer.Stop() {
+		a.queue.Unlock()
+		a.flush()
+		a.queue.Lock()
+	}
+	for a.pending {
+		a.flushed.Wait()
+	}
+	a.queue.Unlock()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return closeFile(a.out)
@@ -78,40 +92,46 @@ func (a *audit) use(f *os.File, maxBytes int64) error {
 	return closeFile(old)
 }
 
-// add queues a line.
+// add queues a line. It wakes nobody: a writer that is woken for each line costs
+// a request more than all the rest of its line.
 func (a *audit) add(l Line) {
-	select {
-	case a.lines <- l:
-	default:
+	a.queue.Lock()
+	defer a.queue.Unlock()
+	if len(a.lines) == auditQueue {
 		a.lost.Add(1)
+		return
+	}
+	a.lines = append(a.lines, l)
+	if !a.pending {
+		a.pending = true
+		a.timer.Reset(auditPause)
 	}
 }
 
-// write takes lines as they come and writes together what waits.
-func (a *audit) write() {
-	defer close(a.done)
+// flush writes all that waits, in batches.
+func (a *audit) flush() {
 	var buf []byte
-	for line := range a.lines {
-		buf, count := appendLine(buf[:0], line), uint64(1)
-		for len(buf) < auditBatch {
-			next, ok := a.poll()
-			if !ok {
-				break
+	for {
+		a.queue.Lock()
+		lines := a.lines
+		a.lines = nil
+		if len(lines) == 0 {
+			a.pending = false
+			a.flushed.Broadcast()
+			a.queue.Unlock()
+			return
+		}
+		a.queue.Unlock()
+		for len(lines) > 0 {
+			count := 0
+			for buf = buf[:0]; count < len(lines) && len(buf) < auditBatch; count++ {
+				buf = appendLine(buf, lines[count])
 			}
-			buf, count = appendLine(buf, next), count+1
+			lines = lines[count:]
+			if !a.put(buf) {
+				a.lost.Add(uint64(count))
+			}
 		}
-		if !a.put(buf) {
-			a.lost.Add(count)
-		}
-	}
-}
-
-func (a *audit) poll() (Line, bool) {
-	select {
-	case l, ok := <-a.lines:
-		return l, ok
-	default:
-		return Line{}, false
 	}
 }
 

@@ -17,7 +17,9 @@ func (r refusal) Error() string { return string(r) }
 
 // handle is one connection's life: one request, its answer or a reset, one
 // audit line. Whoever said nothing gets no line.
-func (s *server) handle(j *jail, conn net.Conn, place *ticket, start time.Time) {
+func (s *server) handle(w job) {
+	j, conn, place := w.jail, w.conn, w.place
+	defer j.done.Done()
 	defer func() {
 		if place.leave() {
 			s.open.Add(-1)
@@ -36,7 +38,7 @@ func (s *server) handle(j *jail, conn net.Conn, place *ticket, start time.Time) 
 	if err := r.first(s.o.Deadlines.Idle); err != nil || !place.speaks() {
 		return
 	}
-	line := Line{Time: start, VNode: j.vnode}
+	line := Line{Time: w.start, VNode: j.vnode}
 	err = s.serve(j, r, &line)
 	if err == nil {
 		r.finish()

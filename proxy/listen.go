@@ -132,7 +132,8 @@ func (s *server) admit(j *jail, conn net.Conn) {
 		return
 	}
 	s.open.Add(1)
-	j.done.Go(func() { s.handle(j, conn, place, start) })
+	j.done.Add(1)
+	s.workers.do(job{j, conn, place, start})
 }
 
 // place waits for a place in the jail's crowd; nil: there was none.

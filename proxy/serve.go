@@ -22,6 +22,7 @@ type server struct {
 	audit      *audit
 	limits     atomic.Pointer[Limits]
 	gate       gate
+	workers    workers
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
 	signatures *control.Signatures
@@ -48,6 +49,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	err = s.run(ctx)
 	s.drain(cut)
+	s.workers.end()
 	if s.leave != nil {
 		s.leave()
 	}
@@ -58,6 +60,7 @@ func Serve(ctx context.Context, o Options) error {
 func newServer(life context.Context, o Options) (*server, error) {
 	o.Deadlines = o.Deadlines.withDefaults()
 	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail)}
+	s.workers = workers{work: s.handle, idle: make(chan job)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

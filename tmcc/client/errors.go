@@ -82,6 +82,10 @@ func bare(err error) error {
 	if errors.As(err, &op) {
 		err = op.Err
 	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
 	var sys *os.SyscallError
 	if errors.As(err, &sys) {
 		err = sys.Err

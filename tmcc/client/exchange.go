@@ -148,6 +148,9 @@ func (x exchange) judge(ctx context.Context, deed string, e endpoint, err error)
 // send writes the request in one piece, which a tmcd relies on: over TLS it
 // reads one record, elsewhere it takes tags and command from the first segment.
 func (x exchange) send(conn net.Conn) error {
+	if last, ok := conn.(interface{ writeLast([]byte) error }); ok {
+		return last.writeLast(x.wire)
+	}
 	if _, err := conn.Write(x.wire); err != nil {
 		return err
 	}
@@ -160,18 +163,16 @@ func (x exchange) send(conn net.Conn) error {
 
 // connect makes a connection to e on which the request may be written.
 func (c *Client) connect(ctx context.Context, e endpoint, req protocol.Request) (net.Conn, error) {
-	network, address := c.opts.Network, e.addr.String()
+	network, address := c.opts.Network, ""
 	switch network {
 	case Unix:
 		address = e.path
+	case UDP:
+		address = e.addr.String()
 	case TLS:
 		network = TCP
 	}
-	dialer := net.Dialer{Timeout: c.opts.DialTimeout}
-	if c.opts.Timeout > 0 {
-		dialer.KeepAlive = -1 // four system calls for what the time-out sees anyway
-	}
-	conn, err := dialer.DialContext(ctx, network, address)
+	conn, err := c.dial(ctx, network, address, e.addr)
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -183,6 +184,19 @@ func (c *Client) connect(ctx context.Context, e endpoint, req protocol.Request) 
 		return nil, errors.Join(err, conn.Close())
 	}
 	return ready, nil
+}
+
+// dial makes a connection without anything on it. One that the time-out watches
+// over needs no keep-alives.
+func (c *Client) dial(ctx context.Context, network, address string, addr netip.AddrPort) (net.Conn, error) {
+	if network == TCP && c.opts.Timeout > 0 {
+		return dialTCP(ctx, addr, c.opts.DialTimeout, c.opts.Network == TLS || c.opts.Preface != nil)
+	}
+	if network == TCP {
+		address = addr.String()
+	}
+	dialer := net.Dialer{Timeout: c.opts.DialTimeout}
+	return dialer.DialContext(ctx, network, address)
 }
 
 // prepare sends what comes before a request over TCP: preface, tag, handshake.
