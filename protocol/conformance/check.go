@@ -48,9 +48,6 @@ func needsOf(questions ...question) Needs {
 	return n
 }
 
-// also adds needs that the questions don't show.
-func (c check) also(n Needs) check { c.needs |= n; return c }
-
 // answered wants some reply.
 func answered(q question) check {
 	return check{needsOf(q), func(p *probe) error {
