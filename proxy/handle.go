@@ -49,7 +49,7 @@ func (s *server) handle(w job) {
 // serve is the way of one request, step by step (docs/design.md §1). No step
 // looks back at an earlier one.
 func (s *server) serve(j *jail, r *reader, line *Line) error {
-	leave, err := j.turn(s.o.Deadlines.Turn)
+	leave, err := s.turn(j)
 	if err != nil {
 		return err
 	}
@@ -79,8 +79,11 @@ func (s *server) serve(j *jail, r *reader, line *Line) error {
 }
 
 // turn waits until the jail may have one more request: among those at once,
-// those of this second, and with its bytes paid. leave gives the place back.
-func (j *jail) turn(patience time.Duration) (leave func(), err error) {
+// those of this second, and with its bytes paid. A burst is for who is alone:
+// while others ask, what a jail asks at once is spread out, so that they find
+// the processors free. leave gives the place back.
+func (s *server) turn(j *jail) (leave func(), err error) {
+	patience := s.o.Deadlines.Turn
 	if !j.takeSlot(patience) {
 		return nil, errTurn
 	}
@@ -88,13 +91,16 @@ func (j *jail) turn(patience time.Duration) (leave func(), err error) {
 		j.counts.active.Add(-1)
 		<-j.slots
 	}
-	j.counts.active.Add(1)
+	more := j.counts.active.Add(1) > 1
 	now := time.Now()
 	pause, ok := j.rate.reserve(now, 1, patience)
 	debt, paid := j.bytes.reserve(now, 0, patience)
 	if !ok || !paid {
 		leave()
 		return nil, errRate
+	}
+	if s.neighbours.shared(j, now) && more {
+		pause = max(pause, j.rate.pace(now))
 	}
 	if pause = max(pause, debt); pause > 0 && !wait(j.alive, pause) {
 		leave()

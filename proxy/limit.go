@@ -115,6 +115,20 @@ type bucket struct {
 	mu    sync.Mutex
 	level float64 // may be negative
 	last  time.Time
+	next  time.Time // for pace
+}
+
+// pace spreads what comes at once over time, at the rate: it says how long to
+// wait for one's turn.
+func (b *bucket) pace(now time.Time) time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	mine := b.next
+	if mine.Before(now) {
+		mine = now
+	}
+	b.next = mine.Add(time.Duration(float64(time.Second) / b.rate))
+	return mine.Sub(now)
 }
 
 // reserve takes n units now, and says how long to wait before they count as
@@ -149,6 +163,29 @@ func (b *bucket) refill(now time.Time) {
 		b.level = min(b.burst, b.level+b.rate*now.Sub(b.last).Seconds())
 	}
 	b.last = now
+}
+
+// company is how long a jail that has asked counts as one that others share the
+// proxy with.
+const company = 100 * time.Millisecond
+
+// neighbours tell a jail whether it is alone.
+type neighbours struct {
+	mu      sync.Mutex
+	latest  *jail     // that asked
+	at      time.Time // when it did
+	otherAt time.Time // when one before it did that is another one
+}
+
+// shared notes that j asks, and reports whether another one did lately.
+func (n *neighbours) shared(j *jail, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.latest != j {
+		n.latest, n.otherAt = j, n.at
+	}
+	n.at = now
+	return now.Sub(n.otherAt) < company
 }
 
 // A gate lets a number of requests through at once. When it is full the jails

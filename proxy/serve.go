@@ -22,6 +22,7 @@ type server struct {
 	audit      *audit
 	limits     atomic.Pointer[Limits]
 	gate       gate
+	neighbours neighbours
 	workers    workers
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
