@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 
@@ -66,7 +67,23 @@ func (o hostWide) run(ctx context.Context, s *settings, w io.Writer) error {
 			return fmt.Errorf("cannot list this host's vnodes: %w (nothing was changed)", err)
 		}
 	}
-	return doAll(ctx, s, site, o.tasks(here, wanted), w)
+	tasks := o.tasks(here, wanted)
+	admit(site, jailsAfter(here, tasks), os.Stderr)
+	return doAll(ctx, s, site, tasks, w)
+}
+
+// jailsAfter is how many jails there will be.
+func jailsAfter(here []string, tasks []task) int {
+	n := len(here)
+	for _, t := range tasks {
+		switch {
+		case t.verb == supervise.VerbKill:
+			n--
+		case !slices.Contains(here, t.vnode):
+			n++
+		}
+	}
+	return n
 }
 
 // tasks decides what is done to whom, in the order of the vnodes' numbers.

@@ -39,9 +39,10 @@ func run(args []string) int {
 	var failure *supervise.Failure
 	var usage usageError
 	var lack *check.LackError
+	var crowd *check.CrowdError
 	var conflict *network.ConflictError
 	switch {
-	case errors.As(err, &lack), errors.As(err, &conflict):
+	case errors.As(err, &lack), errors.As(err, &crowd), errors.As(err, &conflict):
 		return supervise.CodeHostLacks
 	case errors.As(err, &failure):
 		return failure.Code

@@ -74,7 +74,7 @@ handed to the command that enter runs.`,
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newUpdateCommand(&s), newStatusCommand(&s), newEventCommand(&s), newHostPortsCommand(&s), newShapeCommand(&s),
 		newLogsCommand(&s), newCopyCommand(&s),
-		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(),
+		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(&s),
 	)
 	return root
 }

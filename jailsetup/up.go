@@ -100,6 +100,7 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	for _, v := range t.VNodes {
 		tasks = append(tasks, task{supervise.VerbBoot, v.ID})
 	}
+	admit(site, len(tasks), os.Stderr)
 	booted := doAll(ctx, s, site, tasks, io.Discard)
 	states, err := awaitUp(ctx, l, t)
 	if err := errors.Join(err, describe(w, t, states)); err != nil {

@@ -1,0 +1,74 @@
+//go:build linux && privileged
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"emujail/jailsetup/check"
+	"emujail/jailsetup/supervise"
+)
+
+// TestDoctorJails: before booting many jails, an operator hears which wall they
+// would meet; and what a jail takes is no more than the doctor reckons with.
+func TestDoctorJails(t *testing.T) {
+	r := newRig(t, set{})
+	walls := func(jails int) (map[string]check.Wall, result) {
+		out := r.jailsetup("doctor", "--json", "--jails", strconv.Itoa(jails))
+		var said struct{ Walls []check.Wall }
+		if err := json.Unmarshal([]byte(out.stdout), &said); err != nil {
+			t.Fatalf("%v: %s", err, out.stdout)
+		}
+		byName := map[string]check.Wall{}
+		for _, w := range said.Walls {
+			byName[w.Name] = w
+		}
+		return byName, out
+	}
+	descriptors := func() int {
+		var info supervise.Info
+		if err := json.Unmarshal([]byte(r.must("info", "--json")), &info); err != nil {
+			t.Fatal(err)
+		}
+		files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", info.PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(files)
+	}
+	reckoned, out := walls(2)
+	if out.code != 0 {
+		t.Errorf("two jails: %v", out.err())
+	}
+	if _, out := walls(100_000); out.code != 3 || !strings.Contains(out.stderr, "this host holds ") {
+		t.Errorf("100,000 jails: exit code %d: %s", out.code, out.stderr)
+	}
+	r.boot(r.vnodes[0])
+	before := descriptors()
+	r.boot(r.vnodes[1])
+	if got, most := descriptors()-before, reckoned["open files of the supervisor"].PerJail; int64(got) > most {
+		t.Errorf("a jail takes %d descriptors, reckoned were %d", got, most)
+	}
+	dirs, err := filepath.Glob("/sys/fs/cgroup/*/emulab/" + r.vnodes[1] + "/pids.current")
+	if err != nil || len(dirs) == 0 {
+		t.Fatalf("no pids.current: %v", err)
+	}
+	text, err := os.ReadFile(dirs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || int64(got) > reckoned["process ids"].PerJail {
+		t.Errorf("a jail takes %d threads (%v), reckoned were %d", got, err, reckoned["process ids"].PerJail)
+	}
+	now, _ := walls(2)
+	if a, b := reckoned["disk"].Fits, now["disk"].Fits; b < a-1 || b > a+1 { // others write to the same disk
+		t.Errorf("disks fit for %d jails, and for %d once two are there", a, b)
+	}
+}
