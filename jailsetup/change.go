@@ -94,6 +94,7 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 				printLine(cmd.OutOrStdout(), r, opts.dryRun || opts.verbose && !opts.trace)
 				if r.Step != nil {
 					steps = append(steps, *r.Step)
+					printNote(cmd.ErrOrStderr(), *r.Step, opts.verbose || opts.trace)
 				}
 			})
 			if opts.trace && !opts.dryRun {
@@ -127,6 +128,13 @@ func printTrace(w io.Writer, t jail.Trace) error {
 func printLine(w io.Writer, r supervise.Reply, wanted bool) {
 	if wanted && r.Line != "" {
 		fmt.Fprintln(w, r.Line)
+	}
+}
+
+// printNote tells what the jail will lack, to those who don't see each step.
+func printNote(w io.Writer, e plan.Event, seen bool) {
+	if e.Outcome == plan.Noted && !seen {
+		fmt.Fprintf(w, "jailsetup: note: %s\n", printable(e.Step))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 // attempts prints what came of each, for the test to compare.
 func attempts() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
+		"bit":   tryBit,
 		"ports": tryPorts,
 		"say":   say,
 		"flood": flood,

@@ -84,6 +84,9 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	}
 	sum.MS = float64(time.Since(sum.Began).Microseconds()) / 1000
 	fmt.Fprint(n.Out, sum.Text())
+	if a == Boot && n.Conf.NotProvided != "" {
+		fmt.Fprintf(n.Out, "not provided by this host: %s\n", n.Conf.NotProvided)
+	}
 	return sum, errors.Join(err, n.save(sum, log.bytes()))
 }
 

@@ -193,6 +193,7 @@ type Conf struct {
 	JailIP                    string
 	CtrlIf                    string // the interface of the control network
 	WebServer                 string // host[:port] or URL; for software
+	NotProvided               string // what the host lacks of what boss asked for
 }
 
 // readConf reads jail.conf: lines KEY="value". Other keys are for others. No
@@ -207,7 +208,7 @@ func readConf(path string) (Conf, error) {
 	}
 	var c Conf
 	fields := map[string]*string{"VNODEID": &c.VNodeID, "HOSTNAME": &c.HostName, "DOMAIN": &c.Domain, "PID": &c.PID,
-		"EID": &c.EID, "NICKNAME": &c.NickName, "JAILIP": &c.JailIP, "WEBSERVER": &c.WebServer, "CTRLIF": &c.CtrlIf}
+		"EID": &c.EID, "NICKNAME": &c.NickName, "JAILIP": &c.JailIP, "WEBSERVER": &c.WebServer, "CTRLIF": &c.CtrlIf, "NOTPROVIDED": &c.NotProvided}
 	for line := range strings.Lines(string(text)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if to := fields[key]; ok && to != nil {
