@@ -205,6 +205,7 @@ func (h *Host) giveUp(ctx context.Context, r Record, t *tracer, why error) error
 	if err := h.takeDown(ctx, &r, "boot failed"); err != nil {
 		return errors.Join(why, err)
 	}
+	limit.Reap(r.VNode) // a stage 0 whose spawner died before it could tell us of it
 	if r.Boot > 1 {
 		return why // the disk may hold a user's work
 	}

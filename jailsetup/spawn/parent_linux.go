@@ -83,11 +83,12 @@ func (j *Jail) awaitStarted(ctx context.Context) error {
 // its own program. It closes nothing but the conversation: the descriptors
 // stay the caller's.
 func (j *Jail) Go(ctx context.Context, stage0 json.RawMessage) error {
-	if err := send(j.conn, message{Go: stage0}); err != nil {
-		return j.fail(fmt.Errorf("say go: %w", err))
-	}
+	said := send(j.conn, message{Go: stage0})
+	// A jailspawn that has given up meanwhile doesn't hear us, but has said why.
 	m, _, err := receive(j.conn, deadline(ctx, goTimeout))
 	switch {
+	case err != nil && said != nil:
+		return j.fail(fmt.Errorf("say go: %w", said))
 	case err != nil:
 		return j.fail(err)
 	case m.Error != "":

@@ -71,6 +71,11 @@ func receive(c *net.UnixConn, deadline time.Time) (message, []*os.File, error) {
 	}
 	buf, oob := make([]byte, maxMessageBytes), make([]byte, unix.CmsgSpace(maxFiles*4))
 	n, oobn, flags, _, err := c.ReadMsgUnix(buf, oob)
+	if errors.Is(err, unix.ECONNRESET) {
+		// The other side went without reading what we had sent; the kernel tells
+		// that once, before the other side's last words.
+		n, oobn, flags, _, err = c.ReadMsgUnix(buf, oob)
+	}
 	if err != nil {
 		return m, nil, err
 	}

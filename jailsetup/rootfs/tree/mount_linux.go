@@ -116,7 +116,7 @@ func (m mounted) attach(root mounted, path string) error {
 	defer unix.Close(at)
 	const byFD = unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_EMPTY_PATH
 	if err := unix.MoveMount(m.fd, "", at, "", byFD); err != nil {
-		return fmt.Errorf("attach %s at /%s of the jail: %w", m.name, path, errors.Join(err, whyNot(at, err)))
+		return fmt.Errorf("attach %s at /%s of the jail: %w", m.name, path, whyNot(at, err))
 	}
 	return nil
 }
@@ -125,12 +125,12 @@ func (m mounted) attach(root mounted, path string) error {
 func whyNot(at int, err error) error {
 	var st unix.Stat_t
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOTDIR) {
-		return nil
+		return err
 	}
 	if unix.Fstat(at, &st) == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR {
-		return errPlanted
+		return fmt.Errorf("%w: %w", errPlanted, err)
 	}
-	return nil
+	return err
 }
 
 // place attaches a new mount and closes its descriptor: for mounts that are
