@@ -67,8 +67,16 @@ func (b *bench) bare() (*running, error) {
 	return r, err
 }
 
-// peer accepts, reads, writes 64 bytes and closes, until it is killed.
-func peer([]string) error {
+// peer is what else a measurement needs, in a process of its own, until it is
+// killed: without arguments a server that accepts, reads, writes 64 bytes and
+// closes; with a directory of certificates the same with TLS; or a flood.
+func peer(args []string) error {
+	switch {
+	case len(args) == 3 && args[0] == "flood":
+		return flooder(args[1], args[2])
+	case len(args) == 2:
+		return securePeer(args[0], args[1])
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err

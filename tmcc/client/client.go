@@ -76,7 +76,7 @@ type Options struct {
 	// tags (Version, VNodeID, …). Command and Args of it are not looked at.
 	Identity protocol.Request
 
-	// Handshake turns a connection to addr, on which the tag has been sent,
+	// Handshake turns a connection to addr, whose first bytes go behind the tag,
 	// into an authenticated one. Needed for TLS; tlsdial.Dialer has one.
 	Handshake func(ctx context.Context, raw net.Conn, to Server, addr netip.Addr) (net.Conn, error)
 

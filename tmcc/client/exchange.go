@@ -222,12 +222,25 @@ func (c *Client) prepare(ctx context.Context, raw net.Conn, e endpoint, req prot
 	if c.opts.Network != TLS {
 		return raw, nil
 	}
-	if _, err := io.WriteString(raw, protocol.TLSTag); err != nil {
-		return nil, cause(ctx, err)
-	}
-	conn, err := c.opts.Handshake(ctx, raw, e.server, e.addr.Addr())
+	conn, err := c.opts.Handshake(ctx, &tagged{Conn: raw}, e.server, e.addr.Addr())
 	if err != nil {
 		return nil, cause(ctx, err)
 	}
 	return conn, nil
+}
+
+// tagged sends the tag before the first bytes that are written, and with them: a
+// server reads exactly the tag first (spec §1).
+type tagged struct {
+	net.Conn
+	sent bool
+}
+
+func (t *tagged) Write(p []byte) (int, error) {
+	if t.sent {
+		return t.Conn.Write(p)
+	}
+	t.sent = true
+	n, err := t.Conn.Write(append([]byte(protocol.TLSTag), p...))
+	return max(n-len(protocol.TLSTag), 0), err
 }
