@@ -23,47 +23,52 @@ type running struct {
 	addr string
 }
 
-// mock starts `tmcd-mock serve`, without a log, and waits for its first answer.
+// mock starts `tmcd-mock serve`, without a log, and waits until it says where.
 func (b *bench) mock(args ...string) (*running, error) {
 	file, err := b.build("./tmcd-mock")
 	if err != nil {
 		return nil, err
 	}
-	addr, err := freePort()
+	args = append([]string{"serve", "-q", "--listen", "127.0.0.1:0", "--manage", filepath.Join(b.dir, "mock.sock")}, args...)
+	cmd := exec.Command(file, args...)
+	var said strings.Builder
+	cmd.Stderr = &said
+	r, line, err := start(cmd)
 	if err != nil {
 		return nil, err
 	}
-	args = append([]string{"serve", "-q", "--listen", addr, "--manage", filepath.Join(b.dir, "mock.sock")}, args...)
-	r := &running{exec.Command(file, args...), addr}
-	var said strings.Builder
-	r.cmd.Stderr = &said
-	if err := r.cmd.Start(); err != nil {
-		return nil, err
+	// tmcd-mock: serving FILE on ADDR (tcp and udp), N nodes
+	_, after, found := strings.Cut(line, " on ")
+	if !found {
+		r.stop()
+		return nil, fmt.Errorf("start tmcd-mock: it says %q: %s", line, said.String())
 	}
-	for end := time.Now().Add(20 * time.Second); ; {
-		if _, err = ask(addr, "VERSION=40 nodeid "); err == nil {
-			return r, nil
-		}
-		if time.Now().After(end) {
-			r.stop()
-			return nil, fmt.Errorf("start tmcd-mock: %w: %s", err, said.String())
-		}
-		time.Sleep(time.Millisecond)
+	r.addr, _, _ = strings.Cut(after, " ")
+	return r, nil
+}
+
+// start runs a server and gives the first line that it prints.
+func start(cmd *exec.Cmd) (*running, string, error) {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
 	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, "", err
+	}
+	return &running{cmd: cmd}, strings.TrimSpace(line), nil
 }
 
 // bare starts this program's own peer.
 func (b *bench) bare() (*running, error) {
-	r := &running{cmd: exec.Command("/proc/self/exe", "peer")}
-	out, err := r.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
+	r, line, err := start(exec.Command("/proc/self/exe", "peer"))
+	if err == nil {
+		r.addr = line
 	}
-	if err := r.cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	r.addr = strings.TrimSpace(line)
 	return r, err
 }
 
@@ -117,14 +122,6 @@ func (r *running) cpu() (time.Duration, error) {
 	user, err1 := strconv.ParseInt(fields[11], 10, 64)
 	system, err2 := strconv.ParseInt(fields[12], 10, 64)
 	return time.Duration(user+system) * 10 * time.Millisecond, errors.Join(err1, err2)
-}
-
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
 
 // ask sends one request and counts the answer's bytes; none is an error.
