@@ -25,10 +25,25 @@ func readHead(c net.Conn, pushed []byte) ([]byte, error) {
 	buf := make([]byte, firstRead)
 	n := copy(buf, pushed)
 	m, err := c.Read(buf[n:])
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		m, err = readLate(c, buf[n:])
+	}
 	if n+m > 0 {
 		return buf[:n+m], nil
 	}
 	return nil, err
+}
+
+// grace is how long readLate waits.
+const grace = 5 * time.Millisecond
+
+// readLate reads once more after the deadline. A read whose deadline is over doesn't look at the socket: on
+// a machine that was busy for that long, a client that was in time would be taken for one that is silent.
+func readLate(c net.Conn, buf []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(grace)); err != nil {
+		return 0, err
+	}
+	return c.Read(buf)
 }
 
 // isTag reports whether head begins a TLS session. The original compares only what it has: a first
@@ -38,6 +53,10 @@ func isTag(head []byte) bool { return strings.HasPrefix(protocol.TLSTag, string(
 // readBuffered adds to the n bytes at the front of buf what lies in the socket's buffer already, without
 // waiting for more. It returns how many bytes there are now.
 func readBuffered(c *net.TCPConn, buf []byte, n int) (int, error) {
+	// It doesn't wait, so it needs no deadline; one that is over would keep it from looking.
+	if err := c.SetReadDeadline(time.Time{}); err != nil {
+		return n, err
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return n, err
@@ -73,6 +92,9 @@ func readRest(c net.Conn, buf []byte, n int, idle time.Duration, limit time.Time
 			return n, err
 		}
 		m, err := c.Read(buf[n:])
+		if m == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			m, err = readLate(c, buf[n:])
+		}
 		n += m
 		if err == io.EOF || errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, nil
