@@ -44,6 +44,7 @@ type door struct {
 	ended bool
 	guard event.Guard // what this jail has said
 	rate  bucket
+	logs  complaints
 }
 
 // Open serves a jail on l, which it takes over, until [Hub.Close].
@@ -179,7 +180,7 @@ func (d *door) read(x *experiment, s *subscriber) {
 	for {
 		line, err := lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
-			d.log.Warn("events: line too long: cut off", "most", event.MaxLine)
+			d.complain("events: line too long: cut off", fmt.Errorf("more than %d bytes", event.MaxLine))
 		}
 		if err != nil {
 			if !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
@@ -189,7 +190,7 @@ func (d *door) read(x *experiment, s *subscriber) {
 		}
 		time.Sleep(d.wait()) // its own lines wait, in its own socket
 		if err := d.said(x, s, line); err != nil {
-			d.log.Warn("event of a jail refused", "error", err)
+			d.complain("event of a jail refused", err)
 		}
 	}
 }
