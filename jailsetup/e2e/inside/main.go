@@ -12,10 +12,16 @@ import (
 // attempts prints what came of each, for the test to compare.
 func attempts() map[string]func(args []string) error {
 	return map[string]func(args []string) error{
-		"bit":   tryBit,
-		"ports": tryPorts,
-		"say":   say,
-		"flood": flood,
+		"bit":     tryBit,
+		"ports":   tryPorts,
+		"calls":   tryCalls,
+		"escape":  tryEscape,
+		"find":    tryFind,
+		"connect": tryConnect,
+		"nest":    tryNest,
+		"ask":     tryAsk,
+		"say":     say,
+		"flood":   flood,
 	}
 }
 
