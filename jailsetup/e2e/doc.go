@@ -6,6 +6,11 @@
 //	rig_…      a host with a testbed: site file, tmcd-mock, supervisor
 //	listing_…  all that a jail could leave behind
 //	life_…     boot, halt, reboot, kill, enter, and a jail that ends by itself
+//	shared_…   jails that share the host's address
+//	recorded_… the testbed of the recorded exchanges: interfaces, routes,
+//	           tunnels, a remote host
+//	images_…   IMAGENAME and root trees
+//	bits_…     the permission bits, each in both positions
 //	refuse_…   bad input: one line, the right exit code, nothing left behind
 //	crash_…    kill -9 of everything, at every step, and the way back
 //	planted_…  what jail root puts in the way of the next boot (S27, T7)

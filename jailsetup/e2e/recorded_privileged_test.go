@@ -93,6 +93,22 @@ func TestRecordedExperiment(t *testing.T) {
 	})
 }
 
+// A testbed that keeps no map: the same routes, from the host names.
+func TestRoutesWithoutMap(t *testing.T) {
+	r := newRecordedRig(t, "127.0.0.1", "tolerate: [gre]")
+	r.edit("testbed.yaml", "jaildemo/topomap.gz", "jaildemo/another.gz")
+	r.mock.kill()
+	r.startMock()
+	a := r.vnodes[0]
+	r.must("boot", a)
+	got := r.enter(a, "ip", "route")
+	for _, want := range []string{"10.1.3.0/24 via 10.1.1.3 dev eth1", "10.1.3.3 via 10.1.1.4 dev eth1"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("routes lack %q:\n%s", want, got)
+		}
+	}
+}
+
 // Without a word of the site file about tunnels the vnode doesn't boot, and tmcd
 // hears of it.
 func TestTunnelNotProvided(t *testing.T) {

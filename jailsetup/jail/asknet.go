@@ -35,6 +35,9 @@ func (t Tmcd) askNetwork(ctx context.Context, vnode string, w *Wish) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(w.Interfaces, lacksTag) && t.opts.Logger != nil {
+		t.opts.Logger.Warn("a VLAN has no tag yet: tmcd is asked again", "vnode", vnode, "every", tagWait, "times", tagTries)
+	}
 	if err := w.awaitTags(ctx, c, tagWait); err != nil {
 		return err
 	}

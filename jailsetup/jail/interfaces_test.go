@@ -97,6 +97,11 @@ ROUTE DEST=10.1.4.4 DESTTYPE=host DESTMASK=255.255.255.255 NEXTHOP=10.1.3.3 COST
 ROUTE DEST=0.0.0.0 DESTTYPE=default DESTMASK=0.0.0.0 NEXTHOP=10.1.3.3 COST=0 SRC=
 `
 	const given = "10.9.0.0/16 via 10.1.3.3; 10.1.4.4/32 via 10.1.3.3 by 10.1.3.2; 0.0.0.0/0 via 10.1.3.3"
+	lacking := Wish{Topology: m, Routing: protocol.Routing{Type: "static"}, Status: protocol.Status{NickName: "node-b"}}
+	alone := []network.ExperimentLink{{Addrs: []netip.Prefix{netip.MustParsePrefix("10.1.1.3/24")}}}
+	if routes, err := lacking.routes(alone); err != nil || len(routes) != 0 {
+		t.Errorf("without its link to node-c: %v, %v", routes, err)
+	}
 	for _, row := range []struct {
 		name, node, text, want string
 		forwards               bool
@@ -117,7 +122,13 @@ ROUTE DEST=0.0.0.0 DESTTYPE=default DESTMASK=0.0.0.0 NEXTHOP=10.1.3.3 COST=0 SRC
 			if w.Routing, err = protocol.ParseRouting([]byte(row.text)); err != nil {
 				t.Fatal(err)
 			}
-			routes, err := w.routes()
+			var links []network.ExperimentLink
+			for _, n := range m.Nodes {
+				for _, p := range n.Ports {
+					links = append(links, network.ExperimentLink{Addrs: []netip.Prefix{netip.PrefixFrom(p.Addr, 24)}})
+				}
+			}
+			routes, err := w.routes(links)
 			got := joinRoutes(routes)
 			if err != nil {
 				got = err.Error()

@@ -33,7 +33,7 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 		return wires{}, err
 	}
 	links = append(links, tunnels...)
-	routes, err := w.routes()
+	routes, err := w.routes(links)
 	if err != nil {
 		return wires{}, err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/topology"
 	"emujail/protocol"
 )
 
@@ -26,13 +27,13 @@ func (w Wish) forwards() bool {
 	return w.Jail.Routing || w.Routing.Type != "" && w.Routing.Type != routingNone
 }
 
-// routes are the vnode's into its experiment.
-func (w Wish) routes() ([]network.Route, error) {
+// routes are the vnode's into its experiment, by the links that it has.
+func (w Wish) routes(links []network.ExperimentLink) ([]network.Route, error) {
 	switch {
 	case w.Routing.Type == "" || w.Routing.Type == routingNone:
 		return nil, nil
 	case w.computesRoutes():
-		return w.shortestRoutes()
+		return w.shortestRoutes(links)
 	}
 	var list []network.Route
 	for _, r := range w.Routing.Routes {
@@ -45,11 +46,21 @@ func (w Wish) routes() ([]network.Route, error) {
 	return list, nil
 }
 
-func (w Wish) shortestRoutes() ([]network.Route, error) {
-	if len(w.Interfaces) == 0 {
+// shortestRoutes computes them. A link of the map that the vnode lacks, such as a
+// tunnel that the site is without, leads nowhere.
+func (w Wish) shortestRoutes(links []network.ExperimentLink) ([]network.Route, error) {
+	if len(links) == 0 {
 		return nil, nil
 	}
-	shortest, err := w.Topology.Routes(w.Status.NickName)
+	own := map[netip.Addr]bool{}
+	for _, l := range links {
+		for _, a := range l.Addrs {
+			own[a.Addr()] = true
+		}
+	}
+	name := w.Status.NickName
+	m := w.Topology.Without(name, func(p topology.Port) bool { return !own[p.Addr] })
+	shortest, err := m.Routes(name)
 	if err != nil {
 		return nil, fmt.Errorf("compute routes (%s): %w", w.Routing.Type, err)
 	}

@@ -58,6 +58,17 @@ func (m Map) Routes(node string) ([]Route, error) {
 	return routes, nil
 }
 
+// Without is the map without those of the node's ports that are picked.
+func (m Map) Without(node string, picked func(Port) bool) Map {
+	out := Map{Nodes: slices.Clone(m.Nodes), LANs: m.LANs}
+	for i, n := range out.Nodes {
+		if n.Name == node {
+			out.Nodes[i].Ports = slices.DeleteFunc(slices.Clone(n.Ports), picked)
+		}
+	}
+	return out
+}
+
 func (m Map) lan(name string) LAN {
 	if l, ok := m.LANs[name]; ok {
 		return l
