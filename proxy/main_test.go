@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,6 +44,11 @@ func child(mode string) error {
 	}
 	if err, done := privilegedChild(mode); done {
 		return err
+	}
+	if mode == "few" {
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: fewFiles, Max: fewFiles}); err != nil {
+			return err
+		}
 	}
 	conn, err := control.NewConn(os.NewFile(3, "control"))
 	if err != nil {
