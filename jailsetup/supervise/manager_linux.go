@@ -3,14 +3,13 @@ package supervise
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sys/unix"
 )
 
 // manager is the service manager that started us, systemd, if one did. It is
@@ -31,11 +30,11 @@ func (m manager) say(state string, files ...*os.File) error {
 	if m.address == "" {
 		return nil
 	}
-	c, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: m.address, Net: "unixgram"})
+	sock, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("tell the service manager: %w", err)
 	}
-	defer c.Close()
+	defer unix.Close(sock)
 	var fds []int
 	for _, f := range files {
 		if err := withFD(f, func(fd int) error { fds = append(fds, fd); return nil }); err != nil {
@@ -44,15 +43,21 @@ func (m manager) say(state string, files ...*os.File) error {
 	}
 	var rights []byte
 	if len(fds) > 0 {
-		rights = syscall.UnixRights(fds...)
+		rights = unix.UnixRights(fds...)
 	}
-	_, _, err = c.WriteMsgUnix([]byte(state), rights, nil)
+	err = unix.SetsockoptTimeval(sock, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &unix.Timeval{Sec: managerPatience})
+	if err == nil {
+		err = unix.Sendmsg(sock, []byte(state), rights, &unix.SockaddrUnix{Name: m.address}, unix.MSG_NOSIGNAL)
+	}
 	runtime.KeepAlive(files)
 	if err != nil {
 		return fmt.Errorf("tell the service manager: %w", err)
 	}
 	return nil
 }
+
+// managerPatience is how many seconds a manager may leave a datagram waiting.
+const managerPatience = 5
 
 func (m manager) ready() error    { return m.say(daemon.SdNotifyReady) }
 func (m manager) stopping() error { return m.say(daemon.SdNotifyStopping) }
