@@ -22,9 +22,7 @@ func TestDependencyTable(t *testing.T) {
 	section, _, _ = strings.Cut(section, "\n## 5.")
 	var told []string
 	for _, m := range regexp.MustCompile(`(?m)^\| [^|]+ \| ([^|]+) \|`).FindAllStringSubmatch(section, -1) {
-		for _, name := range regexp.MustCompile(`[a-z0-9.-]+(?:/[A-Za-z0-9._-]+)+`).FindAllString(m[1], -1) {
-			told = append(told, name)
-		}
+		told = append(told, regexp.MustCompile(`[a-z0-9.-]+(?:/[A-Za-z0-9._-]+)+`).FindAllString(m[1], -1)...)
 	}
 	used := map[string]bool{}
 	goFiles(t, func(path, text string) {
