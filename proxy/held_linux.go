@@ -26,6 +26,7 @@ type held struct {
 	unread int    // how many of its last bytes are in the socket still
 	pieces int    // how often bytes came
 	eof    bool
+	fresh  bool // what first found has not been told by more
 }
 
 func hold(conn net.Conn) (held, error) {
@@ -38,32 +39,36 @@ func hold(conn net.Conn) (held, error) {
 }
 
 // first waits until there is a byte, without a buffer: thousands may wait here.
-// patience sets a deadline; it is called only if there is need to wait, for a
-// timer costs more than all the rest.
+// What is there then, more has already. patience sets a deadline; it is called
+// only if there is need to wait, for a timer costs more than all the rest.
 func (h *held) first(patience func() error) error {
-	var n int
 	err := h.wait(patience, func(fd uintptr) (bool, error) {
-		var one [1]byte
-		var err error
-		n, err = recv(fd, one[:], unix.MSG_PEEK)
-		if err == unix.EAGAIN {
-			return false, nil
+		h.pooled = buffers.Get().(*[4096]byte)
+		h.buf = h.pooled[:0]
+		done, err := h.look(fd)
+		if !done {
+			h.release()
 		}
-		return true, err
+		return done, err
 	})
 	switch {
 	case err != nil:
 		return err
-	case n == 0:
+	case len(h.buf) == 0:
 		return errEmpty
 	}
-	h.pooled = buffers.Get().(*[4096]byte)
-	h.buf = h.pooled[:0]
+	h.fresh = true
 	return nil
 }
 
 // more waits for bytes that data doesn't have, or for the end.
-func (h *held) more(patience func() error) error { return h.wait(patience, h.look) }
+func (h *held) more(patience func() error) error {
+	if h.fresh {
+		h.fresh = false
+		return nil
+	}
+	return h.wait(patience, h.look)
+}
 
 // wait does what can be done without waiting, and only then waits.
 func (h *held) wait(patience func() error, do func(fd uintptr) (done bool, err error)) error {
