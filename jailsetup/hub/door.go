@@ -14,6 +14,9 @@ import (
 	"emujail/jailsetup/event"
 )
 
+// errUnread is what a jail does that doesn't read its events.
+var errUnread = errors.New("events are not read")
+
 // Bounds of what one jail may do.
 const (
 	maxConnections = 4   // at once
@@ -126,6 +129,7 @@ func (d *door) accept(x *experiment) {
 			continue
 		}
 		s := newSubscriber(d.vnode, c)
+		s.tooSlow = func() { d.complain("events: connection cut off", errUnread) }
 		d.hub.mu.Lock()
 		x.subscribers[s] = true
 		d.hub.mu.Unlock()

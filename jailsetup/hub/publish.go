@@ -27,6 +27,7 @@ type subscriber struct {
 	queue chan []byte
 	gone  chan struct{} // closed when it was too slow
 
+	tooSlow func() // says that it was given up
 	once    sync.Once
 	objects map[string]bool // guarded by the hub's lock
 	mu      sync.Mutex
@@ -34,7 +35,7 @@ type subscriber struct {
 }
 
 func newSubscriber(vnode string, conn net.Conn) *subscriber {
-	return &subscriber{vnode: vnode, conn: conn, queue: make(chan []byte, maxQueued), gone: make(chan struct{}),
+	return &subscriber{vnode: vnode, conn: conn, tooSlow: func() {}, queue: make(chan []byte, maxQueued), gone: make(chan struct{}),
 		objects: map[string]bool{}}
 }
 
@@ -88,7 +89,7 @@ func (h *Hub) publish(x *experiment, e event.Event, not *subscriber) ([]string, 
 			switch {
 			case s == not, !s.all && e.Type != event.Time && !s.objects[object]:
 			case !s.push(line):
-				h.log.Warn("subscriber doesn't read its events: cut off", "vnode", s.vnode, "experiment", x.Experiment)
+				s.tooSlow()
 			case s.vnode != "":
 				handed[s.vnode] = true
 			}

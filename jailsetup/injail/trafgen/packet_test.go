@@ -74,3 +74,17 @@ func TestHeaderBothWays(t *testing.T) {
 		t.Error("a header in a packet that is too short")
 	}
 }
+
+// TestShortPackets: what bears no number takes none, else the next long packet
+// would show a gap.
+func TestShortPackets(t *testing.T) {
+	s := &source{seq: 5}
+	s.passed(headerLen-1, 50)
+	if s.seq != 5 {
+		t.Errorf("seq %d after 50 packets without a header", s.seq)
+	}
+	s.passed(headerLen, 2)
+	if s.seq != 7 {
+		t.Errorf("seq %d after 2 with one", s.seq)
+	}
+}

@@ -131,7 +131,7 @@ func (s *source) chunk(size, n int) (sent int, err error) {
 	// A packet that has begun counts; its rest goes out first next time.
 	sent = (wrote + size - 1) / size
 	s.rest = append(s.rest[:0], buf[wrote:sent*size]...)
-	s.seq += uint64(sent)
+	s.passed(size, sent)
 	return sent, err
 }
 
@@ -140,7 +140,7 @@ func (s *source) writeSegments(buf []byte, size, n int) (int, error) {
 	_, _, err := s.conn.(*net.UDPConn).WriteMsgUDP(buf, segmentation(size), nil)
 	switch {
 	case err == nil, errors.Is(err, syscall.ECONNREFUSED):
-		s.seq += uint64(n)
+		s.passed(size, n)
 		return n, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return 0, nil
@@ -149,6 +149,14 @@ func (s *source) writeSegments(buf []byte, size, n int) (int, error) {
 		return s.single(size, n)
 	}
 	return 0, err
+}
+
+// passed moves the sequence on over n packets. Those without a header have no
+// number: a sink would take them for lost.
+func (s *source) passed(size, n int) {
+	if size >= headerLen {
+		s.seq += uint64(n)
+	}
 }
 
 // space returns a buffer of that size, zero but for headers of earlier use.
@@ -170,18 +178,18 @@ func (s *source) packet(buf []byte) (bool, error) {
 	n, err := s.conn.Write(buf)
 	switch {
 	case err == nil:
-		s.seq++
+		s.passed(len(buf), 1)
 		return true, nil
 	case !s.udp && errors.Is(err, os.ErrDeadlineExceeded) && n > 0:
 		s.rest = append(s.rest[:0], buf[n:]...)
-		s.seq++
+		s.passed(len(buf), 1)
 		return true, nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return false, nil
 	case s.udp && errors.Is(err, syscall.ECONNREFUSED):
 		// The answer to an earlier packet: the sink isn't there (yet). The
 		// kernel gives it instead of sending; the packet counts as lost.
-		s.seq++
+		s.passed(len(buf), 1)
 		s.meter.change(func(c *counts) { c.errors++ })
 		return true, nil
 	}
