@@ -96,15 +96,16 @@ func (l Limits) withDefaults() Limits {
 
 // Server is a running tmcd. Make one with Start.
 type Server struct {
-	o    Options
-	tcp  []*net.TCPListener
-	udp  []*net.UDPConn
-	ctx  context.Context // ends with Close
-	stop context.CancelFunc
-	work sync.WaitGroup
-	udpN chan struct{} // a place for each datagram under way
-	cert func() *tls.Config
-	bufs sync.Pool // of *[protocol.MaxRequest]byte
+	o      Options
+	tcp    []*net.TCPListener
+	udp    []*net.UDPConn
+	ctx    context.Context // ends with Close
+	stop   context.CancelFunc
+	work   sync.WaitGroup
+	udpN   chan struct{} // a place for each datagram under way
+	cert   func() *tls.Config
+	guests chan guest // taken by a worker that is free
+	bufs   sync.Pool  // of *[protocol.MaxRequest]byte
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
@@ -127,7 +128,8 @@ func Start(o Options) (*Server, error) {
 		o.Faults = fault.NewSet(0)
 	}
 	o.Limits = o.Limits.withDefaults()
-	s := &Server{o: o, udpN: make(chan struct{}, o.Limits.Datagrams), conns: map[net.Conn]bool{}, source: map[netip.Addr]int{}}
+	s := &Server{o: o, udpN: make(chan struct{}, o.Limits.Datagrams), guests: make(chan guest),
+		conns: map[net.Conn]bool{}, source: map[netip.Addr]int{}}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.bufs.New = func() any { return new([protocol.MaxRequest]byte) }
 	s.cert = sync.OnceValue(strangersCertificate)
@@ -149,10 +151,12 @@ func Start(o Options) (*Server, error) {
 func (s *Server) listen(addr netip.AddrPort) error {
 	const tries = 10 // with port 0, TCP's port may be taken for UDP
 	for i := 1; ; i++ {
-		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addr))
+		// No keep-alive: every wait has a deadline, and setting it up costs four system calls a connection.
+		tcp, err := (&net.ListenConfig{KeepAlive: -1}).Listen(s.ctx, "tcp", addr.String())
 		if err != nil {
 			return fmt.Errorf("listen on %v: %w", addr, err)
 		}
+		l := tcp.(*net.TCPListener)
 		c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(l.Addr().(*net.TCPAddr).AddrPort()))
 		if err == nil {
 			s.tcp, s.udp = append(s.tcp, l), append(s.udp, c)
