@@ -95,7 +95,6 @@ func transport(offset, length, reg uint32) rule {
 func meta(key expr.MetaKey, reg uint32) rule { return rule{&expr.Meta{Key: key, Register: reg}} }
 
 // Fields, loaded into a register.
-func etherDst(reg uint32) rule     { return link(0, 6, reg) }
 func etherSrc(reg uint32) rule     { return link(6, 6, reg) }
 func ip4Src(reg uint32) rule       { return network(12, 4, reg) }
 func ip4Dst(reg uint32) rule       { return network(16, 4, reg) }
