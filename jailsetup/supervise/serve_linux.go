@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -38,9 +37,10 @@ type Supervisor struct {
 
 	group sync.WaitGroup // every goroutine but Serve's own
 
-	mu    sync.Mutex
-	doors map[string]*door
-	locks map[string]chan struct{} // a vnode is one verb's at a time
+	mu       sync.Mutex
+	doors    map[string]*door
+	locks    map[string]chan struct{} // a vnode is one verb's at a time
+	restarts map[string]*restarts
 }
 
 // ErrServed says that another supervisor serves this site.
@@ -103,7 +103,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	s := &Supervisor{
 		log: log, watch: watch,
 		slots: make(chan struct{}, bootsAtOnce),
-		doors: map[string]*door{}, locks: map[string]chan struct{}{},
+		doors: map[string]*door{}, locks: map[string]chan struct{}{}, restarts: map[string]*restarts{},
 	}
 	if err := settlePrefix(ctx, &site); err != nil {
 		return nil, err
@@ -271,33 +271,41 @@ func (s *Supervisor) watchJail(ctx context.Context, r jail.Record) error {
 	return s.watch.add(pidfd, func(f *os.File) { s.ended(ctx, r, f) })
 }
 
-// ended handles a first process that ended by itself. One that a verb ended is
-// that verb's: the record says so by the time we have the vnode.
+// ended handles a first process that ended by itself, and boots the jail again
+// if that is what it asked for.
 func (s *Supervisor) ended(ctx context.Context, r jail.Record, pidfd *os.File) {
+	if !s.takeEnd(ctx, r, pidfd) || !s.restBefore(ctx, r.VNode) {
+		return
+	}
+	if err := s.bootAgain(ctx, r); err != nil {
+		s.log.Error("jail doesn't come back", "vnode", r.VNode, "error", err)
+	}
+}
+
+// takeEnd takes down what is left of a jail that ended by itself and tells
+// whether it asked to be started again. One that a verb ended is that verb's:
+// the record says so by the time we have the vnode.
+func (s *Supervisor) takeEnd(ctx context.Context, r jail.Record, pidfd *os.File) (again bool) {
 	unlock, err := s.lock(ctx, r.VNode)
 	if err != nil {
-		return // we are ending; the next supervisor finds it
+		return false // we are ending; the next supervisor finds it
 	}
 	defer unlock()
 	now, err := s.host.Site.Load(r.VNode)
 	if errors.Is(err, fs.ErrNotExist) || now.Boot != r.Boot || now.Phase != jail.Up {
 		reap(pidfd)
-		return
+		return false
 	}
 	status, err := jail.Exit(pidfd)
 	if err != nil {
 		s.log.Warn("exit status unknown", "vnode", r.VNode, "error", err)
 	}
-	again, err := s.host.Ended(ctx, r.VNode, status)
+	again, err = s.host.Ended(ctx, r.VNode, status)
 	if err != nil {
 		s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "error", err)
-		return
+		return false
 	}
-	if again {
-		if err := s.boot(ctx, r.VNode, time.Now(), nil); err != nil {
-			s.log.Error("jail doesn't come back", "vnode", r.VNode, "error", err)
-		}
-	}
+	return again
 }
 
 // reap takes a process that is ours and has ended out of the process table.
