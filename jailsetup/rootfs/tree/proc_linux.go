@@ -83,7 +83,8 @@ func (b *builder) mountSys() error {
 	if err := place(sys, err, b.root, "sys"); err != nil {
 		return err
 	}
-	for _, name := range [...]string{"firmware", "fs", "kernel", "power", "module"} {
+	// Of a loop device, devices/virtual/block tells the file: another jail's name.
+	for _, name := range [...]string{"firmware", "fs", "kernel", "power", "module", "devices/virtual/block"} {
 		if err := b.mask("sys/" + name); err != nil && !errors.Is(err, unix.ENOENT) {
 			return err
 		}
