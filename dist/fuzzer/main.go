@@ -6,7 +6,8 @@
 // The parser of requests, which reads what any jail sends, has a time of its own;
 // all other targets share the rest in equal parts, 2 s at least. A finding doesn't end
 // the run: its input stays in the package's testdata/fuzz, to be committed with the
-// cure, and the exit code is 1. A wrong command line is 2.
+// cure, and the exit code is 1. So it is if a target tried nothing: the machine was too
+// busy even for its seeds. A wrong command line is 2.
 package main
 
 import (
@@ -61,7 +62,7 @@ func run(packages []string, parserTime, others time.Duration) error {
 		return errors.New("no fuzz target in these packages")
 	}
 	each := max(others/time.Duration(len(list)), least)
-	findings := 0
+	findings, untried := 0, 0
 	begun := time.Now()
 	for i := range list {
 		t, limit := &list[i], each
@@ -70,8 +71,11 @@ func run(packages []string, parserTime, others time.Duration) error {
 		}
 		t.fuzz(limit)
 		fmt.Println(t)
-		if t.finding != "" {
+		switch {
+		case t.finding != "":
 			findings++
+		case t.execs == "":
+			untried++
 		}
 	}
 	for _, t := range list {
@@ -79,9 +83,12 @@ func run(packages []string, parserTime, others time.Duration) error {
 			fmt.Printf("\n%s %s\n%s", t.pkg, t.name, t.finding)
 		}
 	}
-	fmt.Printf("fuzz: %d targets, %v, %d findings\n", len(list), time.Since(begun).Round(time.Second), findings)
-	if findings > 0 {
+	fmt.Printf("fuzz: %d targets, %v, %d findings, %d not tried\n", len(list), time.Since(begun).Round(time.Second), findings, untried)
+	switch {
+	case findings > 0:
 		return errors.New("inputs that fail are in testdata/fuzz of their packages")
+	case untried > 0:
+		return errors.New("give more time: some targets tried nothing")
 	}
 	return nil
 }
@@ -134,8 +141,11 @@ func (t *target) fuzz(limit time.Duration) {
 // String is a line of the table.
 func (t *target) String() string {
 	word := "ok"
-	if t.finding != "" {
+	switch {
+	case t.finding != "":
 		word = "FOUND"
+	case t.execs == "":
+		word = "not tried"
 	}
 	return fmt.Sprintf("%-40s %-28s %12s execs %6s new  %s", t.pkg, t.name, t.execs, t.fresh, word)
 }
