@@ -94,18 +94,18 @@ func keysByKind(text string) map[string][]string {
 	return keys
 }
 
-// TestTestbedExample: the page's example is one, in the built-in testbed.
+// TestTestbedExample: the page's faults and timeline are some, in its testbed.
 func TestTestbedExample(t *testing.T) {
 	text, err := os.ReadFile("docs/testbed.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindSubmatch(text)
-	if m == nil {
-		t.Fatal("docs/testbed.md has no example")
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(text, -1)
+	if len(blocks) != 2 {
+		t.Fatalf("docs/testbed.md has %d examples, want a testbed, and trouble in it", len(blocks))
 	}
-	whole := string(testbed.BuiltinYAML()) + string(m[1])
-	if _, err := testbed.Parse("example", []byte(whole)); err != nil {
+	m := blocks[1]
+	if _, err := testbed.Parse("example", append(blocks[0][1], m[1]...)); err != nil {
 		t.Error(err)
 	}
 	for _, section := range []struct {
