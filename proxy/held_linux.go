@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -164,6 +165,9 @@ func (h *held) finish() {
 
 // sendNow writes as much of p as fits into the socket, without waiting.
 func sendNow(conn net.Conn, p []byte) (n int) {
+	if len(p) == 0 {
+		return 0
+	}
 	sc, ok := conn.(syscall.Conn)
 	if !ok {
 		return 0
@@ -173,11 +177,11 @@ func sendNow(conn net.Conn, p []byte) (n int) {
 		return 0
 	}
 	_ = raw.Control(func(fd uintptr) {
-		n, err = unix.SendmsgN(int(fd), p, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+		sent, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+		if errno == 0 {
+			n = int(sent) // an error will show again when written with time to wait
+		}
 	})
-	if err != nil {
-		return 0 // it will show again when written with time to wait
-	}
 	return n
 }
 
@@ -188,12 +192,18 @@ func (h *held) release() {
 	h.pooled, h.buf = nil, nil
 }
 
-// recv reads without waiting, and again when a signal came between.
+// recv reads at least a byte without waiting, and again when a signal came
+// between. What doesn't wait needs no word to the scheduler, which would give
+// the processor away.
 func recv(fd uintptr, p []byte, flags int) (int, error) {
 	for {
-		n, _, err := syscall.Recvfrom(int(fd), p, flags|unix.MSG_DONTWAIT)
-		if err != unix.EINTR {
-			return n, err
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(flags|unix.MSG_DONTWAIT), 0, 0)
+		switch errno {
+		case 0:
+			return int(n), nil
+		case unix.EINTR:
+		default:
+			return 0, errno
 		}
 	}
 }

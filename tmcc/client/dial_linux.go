@@ -2,12 +2,16 @@ package client
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // A tcpConn is a TCP connection without what net.Dialer adds: a proxy makes one
@@ -34,7 +38,7 @@ func dialTCP(ctx context.Context, addr netip.AddrPort, limit time.Duration, eage
 		err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	}
 	if err == nil {
-		err = conn.connect(ctx, fd, to, limit)
+		err = conn.connect(ctx, fd, &to, limit)
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
@@ -44,9 +48,9 @@ func dialTCP(ctx context.Context, addr netip.AddrPort, limit time.Duration, eage
 
 // connect asks twice, for the first call never says how it went: where the
 // answer came at once, on the same host, there is nothing to wait for.
-func (c *tcpConn) connect(ctx context.Context, fd int, to syscall.Sockaddr, limit time.Duration) error {
-	_ = syscall.Connect(fd, to)
-	err := syscall.Connect(fd, to)
+func (c *tcpConn) connect(ctx context.Context, fd int, to *target, limit time.Duration) error {
+	_ = to.connect(fd)
+	err := to.connect(fd)
 	if pending(err) {
 		err = c.await(ctx, to, limit)
 	}
@@ -61,7 +65,7 @@ func pending(err error) bool {
 }
 
 // await waits for the answer of who was asked.
-func (c *tcpConn) await(ctx context.Context, to syscall.Sockaddr, limit time.Duration) error {
+func (c *tcpConn) await(ctx context.Context, to *target, limit time.Duration) error {
 	if limit > 0 {
 		if err := c.SetWriteDeadline(time.Now().Add(limit)); err != nil {
 			return err
@@ -74,7 +78,7 @@ func (c *tcpConn) await(ctx context.Context, to syscall.Sockaddr, limit time.Dur
 	}
 	var result error
 	err = raw.Write(func(fd uintptr) bool {
-		result = syscall.Connect(int(fd), to)
+		result = to.connect(int(fd))
 		return !pending(result)
 	})
 	if !stop() {
@@ -89,17 +93,51 @@ func (c *tcpConn) await(ctx context.Context, to syscall.Sockaddr, limit time.Dur
 	return errors.Join(result, err)
 }
 
-func sockaddr(a netip.AddrPort) (syscall.Sockaddr, int) {
-	if a.Addr().Is4() {
-		return &syscall.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}, syscall.AF_INET
+// A target is an address as connect(2) takes it.
+type target struct {
+	raw  syscall.RawSockaddrInet6
+	size uintptr
+}
+
+// connect asks the kernel without telling the scheduler: on a socket that
+// doesn't block this is short, and on one processor the scheduler gives it to
+// another thread meanwhile, which costs more than all the rest.
+func (t *target) connect(fd int) error {
+	_, _, errno := syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&t.raw)), t.size)
+	if errno != 0 {
+		return errno
 	}
-	to := &syscall.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+	return nil
+}
+
+// send is sendto(2) in the same way, of at least one byte.
+func send(fd int, p []byte, flags int) (int, error) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), uintptr(flags), 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
+func sockaddr(a netip.AddrPort) (t target, family int) {
+	port := a.Port()>>8 | a.Port()<<8
+	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
+		port = a.Port()
+	}
+	if a.Addr().Is4() {
+		in := (*syscall.RawSockaddrInet4)(unsafe.Pointer(&t.raw))
+		in.Family, in.Port, in.Addr = syscall.AF_INET, port, a.Addr().As4()
+		t.size = syscall.SizeofSockaddrInet4
+		return t, syscall.AF_INET
+	}
+	t.raw = syscall.RawSockaddrInet6{Family: syscall.AF_INET6, Port: port, Addr: a.Addr().As16()}
 	if zone := a.Addr().Zone(); zone != "" {
 		if i, err := net.InterfaceByName(zone); err == nil {
-			to.ZoneId = uint32(i.Index)
+			t.raw.Scope_id = uint32(i.Index)
 		}
 	}
-	return to, syscall.AF_INET6
+	t.size = syscall.SizeofSockaddrInet6
+	return t, syscall.AF_INET6
 }
 
 // CloseWrite says that nothing more will be sent.
@@ -124,14 +162,14 @@ func (c *tcpConn) writeLast(p []byte) error {
 	err = raw.Write(func(fd uintptr) bool {
 		for len(p) > 0 {
 			var n int
-			n, result = syscall.SendmsgN(int(fd), p, nil, nil, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
+			n, result = send(int(fd), p, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
 			if result == syscall.EAGAIN {
 				return false
 			}
 			if result != nil && result != syscall.EINTR {
 				return true
 			}
-			p = p[max(n, 0):]
+			p = p[n:]
 		}
 		// An error here means that the peer is gone; reading will tell more.
 		_ = syscall.Shutdown(int(fd), syscall.SHUT_WR)
