@@ -26,6 +26,9 @@ func (h *Host) settle(r Record, w Wish) (Record, error) {
 	if err := checkPorts(w); err != nil {
 		return r, err
 	}
+	if low, high := w.Jail.PortLow, w.Jail.PortHigh; len(h.Site.Peers) > 0 && low <= network.LinkPort && network.LinkPort <= high {
+		return r, fmt.Errorf("PORTRANGE %d,%d has port %d, by which LANs go on at other hosts (peers: in the site file)", low, high, network.LinkPort)
+	}
 	r.PortLow, r.PortHigh = w.Jail.PortLow, w.Jail.PortHigh
 	r.Address, r.SSHDPort = h.Network.Address.String(), cmp.Or(w.Jail.SSHDPort, r.PortLow)
 	others, err := h.sharers(r.VNode)

@@ -22,6 +22,20 @@ func testHost(t *testing.T) *Host {
 	return &Host{Site: Site{State: t.TempDir()}, Network: control, reserve: make(chan struct{}, 1)}
 }
 
+// TestS9NobodyGetsThePortOfLinks: what other hosts send there is frames of all
+// experiments; a redirect would hand it to one jail.
+func TestS9NobodyGetsThePortOfLinks(t *testing.T) {
+	h := testHost(t)
+	w := Wish{Jail: protocol.JailConfig{PortLow: 24576, PortHigh: 24831}}
+	if _, err := h.settle(Record{VNode: "pcvm1-1"}, w); err != nil {
+		t.Errorf("without peers: %v", err)
+	}
+	h.Site.Peers = []netip.Addr{netip.MustParseAddr("192.0.2.9")}
+	if _, err := h.settle(Record{VNode: "pcvm1-1"}, w); err == nil || !strings.Contains(err.Error(), "has port 24789") {
+		t.Errorf("with peers: %v", err)
+	}
+}
+
 // With an address of its own a vnode has all ports; without, what boss gives
 // it of the host's, if nobody else has it.
 func TestSettle(t *testing.T) {
