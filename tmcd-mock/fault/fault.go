@@ -213,8 +213,12 @@ func duration(value string) (time.Duration, error) {
 // String prints r in the form that Parse reads.
 func (r Rule) String() string {
 	words := []string{string(r.Kind)}
+	needs := ""
+	if i := slices.IndexFunc(kinds(), func(k kind) bool { return k.Kind == r.Kind }); i >= 0 {
+		needs = kinds()[i].Needs // Parse wants it, nought too
+	}
 	add := func(key, value, none string) {
-		if value != none {
+		if value != none || key == needs {
 			words = append(words, key+"="+value)
 		}
 	}
