@@ -120,16 +120,42 @@ func freePrivate(c network.Control, others []Record) (netip.Addr, error) {
 
 // reservePlace settles a place that needs others' records, and writes it down.
 func (h *Host) reservePlace(r Record, w Wish) (Record, error) {
-	if !w.sharesAddress() {
-		return r, nil
-	}
 	h.reserve <- struct{}{}
 	defer func() { <-h.reserve }()
+	if !w.sharesAddress() {
+		return r, h.checkAddress(r)
+	}
 	settled, err := h.settle(r, w)
 	if err != nil {
 		return r, err
 	}
 	return settled, h.Site.Save(settled)
+}
+
+// checkAddress says whose the address of the vnode's own is already. The filters
+// know a jail by it: two that had the same would be one to them, and the end of
+// one would take the other's away.
+func (h *Host) checkAddress(r Record) error {
+	names, err := h.Site.List()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name == r.VNode {
+			continue
+		}
+		o, err := h.Site.Load(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if o.Phase != Down && !o.Private.IsValid() && o.Address == r.Address {
+			return fmt.Errorf("JAILIP %s is that of %s, which is %s", r.Address, o.VNode, o.Phase)
+		}
+	}
+	return nil
 }
 
 // inside is the address of the jail's control interface.

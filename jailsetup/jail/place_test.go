@@ -36,6 +36,35 @@ func TestS9NobodyGetsThePortOfLinks(t *testing.T) {
 	}
 }
 
+// TestS6AnAddressIsOneJails: tmcd may move an address to another vnode while its
+// first one runs.
+func TestS6AnAddressIsOneJails(t *testing.T) {
+	h := testHost(t)
+	first := Record{VNode: "pcvm1-8", Phase: Up, Address: "172.16.1.8"}
+	if err := os.MkdirAll(h.Site.Dir(first.VNode), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w := Wish{Jail: protocol.JailConfig{JailIP: netip.MustParseAddr("172.16.1.8")}}
+	for _, row := range []struct {
+		phase Phase
+		vnode string
+		want  string // part of the error; empty: none
+	}{
+		{Up, "pcvm1-1", "is that of pcvm1-8"}, {Building, "pcvm1-1", "is that of pcvm1-8"},
+		{Leaving, "pcvm1-1", "is that of pcvm1-8"}, {Down, "pcvm1-1", ""}, {Building, "pcvm1-8", ""},
+	} {
+		first.Phase = row.phase
+		if err := h.Site.Save(first); err != nil {
+			t.Fatal(err)
+		}
+		r := Record{VNode: row.vnode, Phase: Building}.atOwnAddress(w)
+		_, err := h.reservePlace(r, w)
+		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s while pcvm1-8 is %s: %v", row.vnode, row.phase, err)
+		}
+	}
+}
+
 // With an address of its own a vnode has all ports; without, what boss gives
 // it of the host's, if nobody else has it.
 func TestSettle(t *testing.T) {
