@@ -15,7 +15,7 @@ LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # The programs, and where their main packages lie.
-PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode demo
+PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode jailpicture demo
 SRC_jailsetup := ./jailsetup
 SRC_tmcd-mock := ./tmcd-mock
 SRC_tmcc      := ./tmcc
@@ -23,6 +23,7 @@ SRC_injail    := ./jailsetup/injail
 SRC_injail-rc := ./jailsetup/injail/injail-rc
 SRC_jailspawn := ./jailsetup/spawn/jailspawn
 SRC_delaynode := ./jailsetup/shape/delaynode
+SRC_jailpicture := ./jailsetup/picture/jailpicture
 SRC_demo      := ./examples/demo
 
 SOAK     ?= 1000000

@@ -70,7 +70,7 @@ func runOutside() (int, error) {
 func buildPrograms(bin string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "emujail/jailsetup", "emujail/tmcd-mock",
 		"emujail/tmcc", "emujail/jailsetup/injail", "emujail/jailsetup/injail/injail-rc", "emujail/jailsetup/spawn/jailspawn",
-		"emujail/jailsetup/shape/delaynode",
+		"emujail/jailsetup/shape/delaynode", "emujail/jailsetup/picture/jailpicture",
 		"emujail/jailsetup/e2e/inside")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {

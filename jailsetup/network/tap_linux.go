@@ -1,0 +1,148 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tap hears every frame of a LAN on this host, as its bridge sees them: what a
+// filter has dropped at a port is not there. It sends nothing.
+type Tap struct {
+	file    *os.File
+	raw     syscall.RawConn
+	runDir  string
+	pin     string
+	inode   uint64 // of the namespace
+	control []byte
+}
+
+// tapBuffer is what may wait to be read, in bytes.
+const tapBuffer = 16 << 20
+
+// OpenTap opens a packet socket on the LAN's bridge, in the experiment's
+// namespace. The socket keeps the namespace alive: see [Tap.Gone].
+func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
+	t := &Tap{runDir: runDir, pin: experimentPin(experiment), control: make([]byte, 128)}
+	ns, err := openPin(runDir, t.pin)
+	if err != nil {
+		return nil, fmt.Errorf("open namespace of experiment %s: %w", experiment, err)
+	}
+	defer ns.Close()
+	if t.inode, err = inodeOf(ns); err != nil {
+		return nil, err
+	}
+	fd := -1
+	err = inNamespace(ns, func() (err error) {
+		bridge, err := net.InterfaceByName(lanBridge(lan, tag))
+		if err != nil {
+			return fmt.Errorf("find bridge of LAN %s: %w", lan, err)
+		}
+		fd, err = packetSocket(bridge.Index)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.file = os.NewFile(uintptr(fd), "tap of "+lan)
+	if t.raw, err = t.file.SyscallConn(); err != nil {
+		return nil, errors.Join(err, t.file.Close())
+	}
+	return t, nil
+}
+
+// packetSocket hears the device from now on: until it is bound, no frame of
+// another gets in.
+func packetSocket(index int) (int, error) {
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open packet socket: %w", err)
+	}
+	member := unix.PacketMreq{Ifindex: int32(index), Type: unix.PACKET_MR_PROMISC}
+	all := uint16(unix.ETH_P_ALL)<<8 | uint16(unix.ETH_P_ALL)>>8
+	err = errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1),
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, tapBuffer),
+		unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &member),
+		unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: all, Ifindex: index}),
+	)
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("hear device %d: %w", index, err)
+	}
+	return fd, nil
+}
+
+func inodeOf(f *os.File) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(int(f.Fd()), &st)
+	return st.Ino, err
+}
+
+// Read waits for a frame, at most until the deadline; os.ErrDeadlineExceeded
+// says that none came. length is the frame's own, also of one that is longer
+// than the buffer.
+func (t *Tap) Read(buf []byte, deadline time.Time) (n, length int, at time.Time, err error) {
+	if err := t.file.SetReadDeadline(deadline); err != nil {
+		return 0, 0, at, err
+	}
+	var got error
+	var controlLen int
+	err = t.raw.Read(func(fd uintptr) bool {
+		length, controlLen, _, _, got = unix.Recvmsg(int(fd), buf, t.control, unix.MSG_TRUNC)
+		return got != unix.EAGAIN && got != unix.EINTR
+	})
+	if err = errors.Join(err, got); err != nil {
+		return 0, 0, at, err
+	}
+	return min(length, len(buf)), length, stamp(t.control[:controlLen]), nil
+}
+
+// stamp is the time in a control message, or now.
+func stamp(control []byte) time.Time {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return time.Now()
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= int(unsafe.Sizeof(unix.Timespec{})) {
+			ts := (*unix.Timespec)(unsafe.Pointer(&m.Data[0]))
+			return time.Unix(ts.Unix())
+		}
+	}
+	return time.Now()
+}
+
+// Dropped is how many frames found no room since the last call.
+func (t *Tap) Dropped() (int, error) {
+	var stats *unix.TpacketStats
+	var got error
+	err := t.raw.Control(func(fd uintptr) {
+		stats, got = unix.GetsockoptTpacketStats(int(fd), unix.SOL_PACKET, unix.PACKET_STATISTICS)
+	})
+	if err = errors.Join(err, got); err != nil {
+		return 0, err
+	}
+	return int(stats.Drops), nil
+}
+
+// Gone tells whether the experiment's namespace has been removed since: the tap
+// alone keeps it, and it will hear nothing any more.
+func (t *Tap) Gone() bool {
+	ns, err := openPin(t.runDir, t.pin)
+	if err != nil {
+		return true
+	}
+	defer ns.Close()
+	inode, err := inodeOf(ns)
+	return err != nil || inode != t.inode
+}
+
+// Close ends the tap.
+func (t *Tap) Close() error { return t.file.Close() }
