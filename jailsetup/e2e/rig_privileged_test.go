@@ -54,6 +54,7 @@ type rig struct {
 	before  listing
 
 	web         string // root of the web server, if there is one
+	leak        bool   // as in set
 	diskMounted bool   // the state directory is a file system of its own
 }
 
@@ -69,6 +70,7 @@ type set struct {
 	long    bool   // vnode ids of 30 characters
 	control string // control prefix, if not the usual one
 	fresh   bool   // no template from before
+	leak    bool   // whoever starts the supervisor leaves it descriptors and an environment
 }
 
 // newRig sets a host up. It is taken down at the test's end, which fails if
@@ -77,6 +79,7 @@ func newRig(t *testing.T, s set) *rig {
 	t.Helper()
 	n := rigs.Add(1)
 	r := &rig{t: t, dir: filepath.Join(runDir(), fmt.Sprintf("%d", n))}
+	r.leak = s.leak
 	if err := os.Mkdir(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -262,6 +265,15 @@ func (r *rig) start(name string, args ...string) *child {
 	c := &child{exec.Command(program(name), args...), log.Name(), make(chan struct{})}
 	c.Stdout, c.Stderr = log, log
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if r.leak {
+		root, err := os.Open("/")
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		defer root.Close()
+		c.ExtraFiles = []*os.File{root, root, root, root, root, root, root, root}
+		c.Env = append(os.Environ(), "LD_PRELOAD=/nowhere.so", "IFS=x", "BASH_ENV=/nowhere", "ENV=/nowhere")
+	}
 	if err := c.Start(); err != nil {
 		r.t.Fatal(err)
 	}

@@ -96,6 +96,21 @@ func reach(network, addr string) string {
 	return "yes"
 }
 
+// tryListen takes connections at an address until it is killed.
+func tryListen(args []string) error {
+	l, err := net.Listen("tcp", strings.Join(args, ""))
+	if err != nil {
+		return err
+	}
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return err
+		}
+		c.Close()
+	}
+}
+
 // tryNest makes user namespaces one in the other and says how deep it got.
 func tryNest(args []string) error {
 	if len(args) == 0 {
@@ -108,6 +123,7 @@ func tryNest(args []string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER,
 		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
 	}
 	if depth > 100 {
 		fmt.Println("without end")
@@ -119,7 +135,8 @@ func tryNest(args []string) error {
 	return nil
 }
 
-// tryAsk sends the bytes to tmcd, through the proxy, as they are.
+// tryAsk sends the words, or else its input, to tmcd through the proxy, as they
+// are.
 func tryAsk(args []string) error {
 	c, err := net.Dial("unix", "/run/emulab/tmcc")
 	if err != nil {
@@ -127,7 +144,11 @@ func tryAsk(args []string) error {
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(3 * time.Second))
-	if _, err := io.WriteString(c, strings.Join(args, " ")); err != nil {
+	if len(args) == 0 { // bytes that no command line carries
+		if _, err := io.Copy(c, os.Stdin); err != nil {
+			return err
+		}
+	} else if _, err := io.WriteString(c, strings.Join(args, " ")); err != nil {
 		return err
 	}
 	if w, ok := c.(*net.UnixConn); ok {

@@ -20,6 +20,7 @@ func attempts() map[string]func(args []string) error {
 		"connect": tryConnect,
 		"nest":    tryNest,
 		"ask":     tryAsk,
+		"listen":  tryListen,
 		"say":     say,
 		"flood":   flood,
 	}
