@@ -87,6 +87,19 @@ func copyProgram(from, to string) error {
 	return os.Chmod(to, 0o755)
 }
 
+// io is what the site allows of the disk that jails' disks lie on.
+func (s Site) io() (limit.IO, error) {
+	o := limit.IO{Weight: s.Limits.IOWeight, Read: int64(s.Limits.IOReadMiB) << 20, Write: int64(s.Limits.IOWriteMiB) << 20}
+	if !o.Wanted() {
+		return o, nil
+	}
+	var err error
+	if o.Device, err = limit.DiskOf(s.State); err != nil {
+		return o, fmt.Errorf("limits.io_…: %w", err)
+	}
+	return o, nil
+}
+
 // RemoveShared removes what all jails shared, once none is left. What is not
 // known by name stays.
 func (s Site) RemoveShared() error {

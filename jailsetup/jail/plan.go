@@ -62,6 +62,9 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		Hierarchies: h.Hierarchies, VNode: r.VNode,
 		Processes: h.Site.Limits.Processes, Memory: int64(h.Site.Limits.MemoryMiB) << 20, CPUShare: h.Site.Limits.CPUShare,
 	}
+	if cgroup.IO, err = h.Site.io(); err != nil {
+		return Plan{}, err
+	}
 	p.cgroupDir = cgroup.Dir()
 	given, events := h.Site.GivenDir(r.VNode), h.Site.EventDoor(r)
 	events.Key = w.EventKey

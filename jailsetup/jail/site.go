@@ -89,6 +89,10 @@ type Limits struct {
 	Terminals int `yaml:"terminals"`  // pseudo-terminals at once
 	UserNS    int `yaml:"user_ns"`    // user namespaces inside
 	DiskMiB   int `yaml:"disk_mib"`   // where boss names no VDSIZE
+
+	IOWeight   int `yaml:"io_weight"`    // 1 to 1000, 100 is an equal share; the kernel's word for it
+	IOReadMiB  int `yaml:"io_read_mib"`  // a second, from the disk that State lies on
+	IOWriteMiB int `yaml:"io_write_mib"` // a second, to it
 }
 
 // defaults are the settings of a host without a site file.

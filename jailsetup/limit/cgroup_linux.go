@@ -38,6 +38,7 @@ type Cgroup struct {
 	Processes int   // pids.max; 0: no limit
 	Memory    int64 // bytes; 0: no limit
 	CPUShare  int   // 1..10000, 100 is an equal share; 0: the kernel's default
+	IO        IO
 }
 
 // String implements [plan.Step].
@@ -46,13 +47,13 @@ func (c Cgroup) String() string {
 }
 
 // Dir is the jail's directory in the v2 hierarchy.
-func (c Cgroup) Dir() string { return c.dirs(c.VNode)[0] }
+func (c Cgroup) Dir() string { return c.dirs(c.VNode, c.controllers()...)[0] }
 
 // Procs are the files that take the jail's first process into the v1
 // hierarchies; the v2 one it enters by being born there.
 func (c Cgroup) Procs() []string {
 	var files []string
-	for _, d := range c.dirs(c.VNode)[1:] {
+	for _, d := range c.dirs(c.VNode, c.controllers()...)[1:] {
 		files = append(files, filepath.Join(d, "cgroup.procs"))
 	}
 	return files
@@ -60,18 +61,18 @@ func (c Cgroup) Procs() []string {
 
 // Undo implements [plan.Step].
 func (c Cgroup) Undo() ([]plan.Undo, error) {
-	u, err := plan.NewUndo(KindCgroup, c.dirs(c.VNode))
+	u, err := plan.NewUndo(KindCgroup, c.dirs(c.VNode, c.controllers()...))
 	return []plan.Undo{u}, err
 }
 
 // Do implements [plan.Step].
 func (c Cgroup) Do(context.Context, *plan.State) error {
-	for _, d := range c.dirs(c.VNode) {
+	for _, d := range c.dirs(c.VNode, c.controllers()...) {
 		if err := makeDir(d); err != nil {
 			return err
 		}
 	}
-	if err := c.delegate(); err != nil {
+	if err := c.delegate(c.controllers()...); err != nil {
 		return err
 	}
 	for _, w := range c.writes() {
@@ -79,7 +80,16 @@ func (c Cgroup) Do(context.Context, *plan.State) error {
 			return fmt.Errorf("limit %s: %w", w.controller, err)
 		}
 	}
-	return nil
+	return c.limitIO()
+}
+
+// controllers are those that the limits need. That of io costs a jail a
+// directory more, and is rarely asked for.
+func (c Cgroup) controllers() []string {
+	if c.IO.Wanted() {
+		return append(basic(), ioController)
+	}
+	return basic()
 }
 
 // makeDir makes a jail's directory and the one above it, which the end of

@@ -14,8 +14,8 @@ import (
 // parent is the directory above all jails', in each hierarchy.
 const parent = "emulab"
 
-// controllers are the ones that a jail's limits need.
-var controllers = [...]string{"cpu", "memory", "pids"}
+// basic are the controllers that every jail's limits need.
+func basic() []string { return []string{"cpu", "memory", "pids"} }
 
 // Hierarchies is where this host has its cgroups mounted.
 type Hierarchies struct {
@@ -40,8 +40,11 @@ func Discover() (Hierarchies, error) {
 			continue
 		}
 		for name := range strings.SplitSeq(m.VFSOptions, ",") {
-			if slices.Contains(controllers[:], name) {
+			switch {
+			case slices.Contains(basic(), name):
 				h.V1[name] = m.Mountpoint
+			case name == ioControllerV1:
+				h.V1[ioController] = m.Mountpoint
 			}
 		}
 	}
@@ -60,7 +63,7 @@ func (h Hierarchies) dir(controller, vnode string) string {
 }
 
 // dirs is every directory of the jail, v2 first.
-func (h Hierarchies) dirs(vnode string) []string {
+func (h Hierarchies) dirs(vnode string, controllers ...string) []string {
 	list := []string{filepath.Join(h.V2, parent, vnode)}
 	for _, c := range controllers {
 		if d := h.dir(c, vnode); !slices.Contains(list, d) {
@@ -73,7 +76,7 @@ func (h Hierarchies) dirs(vnode string) []string {
 // delegate turns the controllers on below the v2 root, for those that v1
 // doesn't hold. A controller that the kernel lacks stays off; the limit that
 // needs it will say so.
-func (h Hierarchies) delegate() error {
+func (h Hierarchies) delegate(controllers ...string) error {
 	for _, c := range controllers {
 		if _, ok := h.V1[c]; ok {
 			continue

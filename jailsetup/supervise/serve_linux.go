@@ -179,6 +179,7 @@ func (s *Supervisor) serve(ctx context.Context) error {
 	s.group.Go(func() { s.hub.Run(ctx) })
 	s.adopt(ctx)
 	s.group.Go(func() { s.proxy.run(ctx) })
+	s.group.Go(func() { keepLog(ctx, s.host.Site, s.log) })
 	s.group.Go(func() { s.proxy.mind(ctx) })
 	s.group.Go(func() { s.links.Run(ctx) }) // what recovery took down is not set up again
 

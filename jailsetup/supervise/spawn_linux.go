@@ -37,7 +37,7 @@ func Spawn(ctx context.Context, site jail.Site, sitePath string) (net.Conn, erro
 	if err := os.MkdirAll(site.State, 0o700); err != nil {
 		return nil, err
 	}
-	log, err := os.OpenFile(filepath.Join(site.State, "serve.log"), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(filepath.Join(site.State, logName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func awaitServer(ctx context.Context, site jail.Site, ended <-chan error, said f
 		case err := <-ended:
 			return nil, startFailure(err, said())
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the supervisor doesn't begin to serve (see %s)", filepath.Join(site.State, "serve.log"))
+			return nil, fmt.Errorf("the supervisor doesn't begin to serve (see %s)", filepath.Join(site.State, logName))
 		case <-tick.C:
 		}
 	}
