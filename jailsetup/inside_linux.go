@@ -49,9 +49,8 @@ func askInside(ctx context.Context, site jail.Site, a ask) (heard, error) {
 	if err := supervise.Call(conn, req, func(supervise.Reply) {}); err != nil {
 		return heard{}, err
 	}
-	if err := console.WriteFrame(conn, console.Frame{Type: console.TypeStdinEOF}); err != nil {
-		return heard{}, err
-	}
+	// One that has ended already doesn't take it; what it said is there to read.
+	_ = console.WriteFrame(conn, console.Frame{Type: console.TypeStdinEOF})
 	h, err := collect(conn, a.most)
 	if ctx.Err() != nil {
 		err = fmt.Errorf("no answer within %s", a.timeout)

@@ -75,8 +75,9 @@ const alicesPassword = "correct horse"
 // inside is a rig whose jails people use.
 type inside struct {
 	*rig
-	a, b, c string // node-a and node-b of jails/demo, node-c of jails/other
-	text    string // the testbed, but for vnodes and addresses
+	a, b, c string        // node-a and node-b of jails/demo, node-c of jails/other
+	text    string        // the testbed, but for vnodes and addresses
+	later   time.Duration // by which files have been made newer
 }
 
 // newInside makes one, with keys of alice's and bob's and a tarball. What
