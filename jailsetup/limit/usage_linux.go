@@ -43,6 +43,19 @@ func (h Hierarchies) Usage(vnode string) (Usage, error) {
 	return u, err
 }
 
+// KernelMemory is what the kernel has charged to the jail for itself, in bytes.
+func (h Hierarchies) KernelMemory(vnode string) (int64, error) {
+	dir := h.dir("memory", vnode)
+	if _, v1 := h.V1["memory"]; v1 {
+		return number(filepath.Join(dir, "memory.kmem.usage_in_bytes"))
+	}
+	stat, err := os.ReadFile(filepath.Join(dir, "memory.stat"))
+	if err != nil {
+		return 0, err
+	}
+	return field(string(stat), "kernel")
+}
+
 // field finds the line NAME NUMBER.
 func field(text, name string) (int64, error) {
 	for line := range strings.Lines(text) {

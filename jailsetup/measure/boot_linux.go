@@ -1,0 +1,171 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/plan"
+)
+
+// Rounds of the measurements.
+const (
+	bootRounds   = 20
+	linearRounds = 12
+)
+
+// execStep is the last step of phase one.
+const execStep = "run injail as PID 1"
+
+// phase is a boot's phase one: from the verb's receipt to the exec of PID 1, and
+// tmcd's part of it, which doesn't count.
+func phase(steps []plan.Event) (ours, tmcd time.Duration, err error) {
+	if len(steps) == 0 {
+		return 0, 0, errors.New("boot says no steps")
+	}
+	i := slices.IndexFunc(steps, func(e plan.Event) bool { return strings.Contains(e.Step, execStep) })
+	if i < 0 {
+		return 0, 0, fmt.Errorf("boot has no step %q", execStep)
+	}
+	for _, e := range steps {
+		if e.Step == jail.AskTmcd {
+			tmcd += e.Took
+		}
+	}
+	return steps[i].Start.Add(steps[i].Took).Sub(steps[0].Start) - tmcd, tmcd, nil
+}
+
+// phaseOne is held against runc, which makes as many namespaces in the same
+// cgroups, mounts less and makes no link.
+func phaseOne(ctx context.Context, h *host, f *Figure) error {
+	peer, err := newRunc(h)
+	if err != nil {
+		return err
+	}
+	v := h.vnodes[0]
+	var ours, theirs, tmcd []time.Duration
+	parts := map[string][]time.Duration{}
+	for n := range bootRounds + 1 {
+		took, err := peer.run(ctx)
+		if err != nil {
+			return err
+		}
+		steps, err := h.boot(ctx, v)
+		if err != nil {
+			return err
+		}
+		if _, err := h.kill(ctx, v); err != nil {
+			return err
+		}
+		own, answers, err := phase(steps)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			continue // the first is cold
+		}
+		ours, theirs, tmcd = append(ours, own), append(theirs, took), append(tmcd, answers)
+		for _, s := range steps {
+			parts[s.Step] = append(parts[s.Step], s.Took)
+		}
+	}
+	f.ratio("phase one", ours, "runc run true", theirs)
+	f.note("tmcd's answers %.1f ms more; cgroup moves: %s", ms(median(tmcd)), peer.mode)
+	for _, line := range slowest(parts, v) {
+		f.note("%s", line)
+	}
+	return nil
+}
+
+// slowest lists the steps that take longest.
+func slowest(parts map[string][]time.Duration, vnode string) []string {
+	type part struct {
+		step string
+		took time.Duration
+	}
+	var list []part
+	for step, took := range parts {
+		list = append(list, part{strings.ReplaceAll(step, vnode, "VNODE"), median(took)})
+	}
+	slices.SortFunc(list, func(a, b part) int { return int(b.took - a.took) })
+	var lines []string
+	for _, p := range list[:min(len(list), 8)] {
+		lines = append(lines, fmt.Sprintf("%6.2f ms  %.90s", ms(p.took), p.step))
+	}
+	return lines
+}
+
+// killing counts until the verb returns: then processes, mounts, links, rules
+// and the disk are gone.
+func killing(ctx context.Context, h *host, f *Figure) error {
+	peer, err := newRunc(h)
+	if err != nil {
+		return err
+	}
+	v := h.vnodes[0]
+	var ours, theirs []time.Duration
+	for range bootRounds {
+		if err := h.bootAll(ctx, h.vnodes[:1]); err != nil {
+			return err
+		}
+		took, err := h.kill(ctx, v)
+		if err != nil {
+			return err
+		}
+		peerTook, err := peer.run(ctx)
+		if err != nil {
+			return err
+		}
+		ours, theirs = append(ours, took), append(theirs, peerTook)
+	}
+	f.ratio("kill", ours, "runc run true", theirs)
+	f.note("with what the jail's processes take to end by themselves")
+	return nil
+}
+
+// linear boots one more jail again and again, beside 4 and beside 49.
+func linear(ctx context.Context, h *host, f *Figure) error {
+	few, err := h.cycles(ctx, 5)
+	if err != nil {
+		return err
+	}
+	many, err := h.cycles(ctx, 50)
+	if err != nil {
+		return err
+	}
+	f.Value = float64(median(many)) / float64(median(few))
+	f.note("phase one of the 5th jail %.1f ms, of the 50th %.1f ms, %d times each", ms(median(few)), ms(median(many)), len(few))
+	return nil
+}
+
+// cycles brings the host to so many jails and times the last one.
+func (h *host) cycles(ctx context.Context, jails int) ([]time.Duration, error) {
+	for _, v := range h.vnodes[:jails-1] {
+		if _, err := h.boot(ctx, v); err != nil && !strings.Contains(err.Error(), jail.ErrUp.Error()) {
+			return nil, err
+		}
+	}
+	if err := h.awaitUp(ctx, h.vnodes[:jails-1]); err != nil { // they configure themselves at the cost of what is timed
+		return nil, err
+	}
+	var list []time.Duration
+	for range linearRounds {
+		steps, err := h.boot(ctx, h.vnodes[jails-1])
+		if err != nil {
+			return nil, err
+		}
+		own, _, err := phase(steps)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := h.kill(ctx, h.vnodes[jails-1]); err != nil {
+			return nil, err
+		}
+		list = append(list, own)
+	}
+	return list, nil
+}

@@ -1,0 +1,231 @@
+package measure
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"emujail/jailsetup/jail"
+	"emujail/jailsetup/lab"
+	"emujail/jailsetup/plan"
+	"emujail/jailsetup/supervise"
+)
+
+// host is a testbed of the measurement's own.
+type host struct {
+	o        Options
+	dir      string
+	lab      lab.Lab
+	site     jail.Site
+	sitePath string
+	vnodes   []string
+	info     supervise.Info
+}
+
+// maxVNodes is what the address plan gives one host.
+const maxVNodes = 254
+
+// newHost makes a testbed with so many vnodes on one LAN and starts its
+// supervisor; one boot has made the template.
+func newHost(ctx context.Context, o Options, vnodes int) (h *host, err error) {
+	if vnodes > maxVNodes {
+		return nil, fmt.Errorf("%d vnodes: at most %d", vnodes, maxVNodes)
+	}
+	dir, err := os.MkdirTemp(o.Dir, "h")
+	if err != nil {
+		return nil, err
+	}
+	h = &host{o: o, dir: dir, lab: lab.Lab{Dir: filepath.Join(dir, "lab"), Bin: o.Programs}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	file := filepath.Join(dir, "testbed.yaml")
+	if err := os.WriteFile(file, h.testbed(vnodes), 0o600); err != nil {
+		return h, err
+	}
+	t, err := h.lab.Read(ctx, file)
+	if err != nil {
+		return h, err
+	}
+	if err := h.lab.Make(ctx, t); err != nil {
+		return h, err
+	}
+	if err := h.writeSite(); err != nil {
+		return h, err
+	}
+	if err := h.startSupervisor(ctx); err != nil {
+		return h, err
+	}
+	if err := h.lab.Serve(ctx, t, file, ""); err != nil {
+		return h, err
+	}
+	if _, err := h.boot(ctx, h.vnodes[0]); err != nil {
+		return h, err
+	}
+	_, err = h.kill(ctx, h.vnodes[0])
+	return h, err
+}
+
+// testbed is the file: one experiment, all vnodes on one LAN. Their names are
+// this run's own: cgroups are the host's.
+func (h *host) testbed(vnodes int) []byte {
+	base := "b" + strconv.FormatInt(time.Now().UnixNano()%1e12, 36)
+	var b, members bytes.Buffer
+	b.WriteString(`site: {domain: emulab.test, boss: boss.emulab.test, boss_ip: 172.16.1.0, ops: ops.emulab.test, ops_ip: 172.16.1.0,
+  fs: fs.emulab.test, event_server: event-server.emulab.test, gateway: 172.16.1.0}
+projects: {bench: {name: Bench, head: alice, gid: 6001}}
+users: {alice: {name: Alice Able, uid: 10001, groups: {bench: project_root}}}
+hosts: {pc1: {ip: 172.16.1.0, experiment: bench/many, name: vhost-0, role: virthost}}
+vnodes:
+`)
+	for n := 1; n <= vnodes; n++ {
+		id := fmt.Sprintf("%s-%d", base, n)
+		h.vnodes = append(h.vnodes, id)
+		fmt.Fprintf(&b, "  %s: {host: pc1, experiment: bench/many, name: node-%d, sshdport: %d, jail: {ip: 172.16.1.%d}}\n", id, n, 30000+n, n)
+		fmt.Fprintf(&members, "node-%d: 10.1.1.%d, ", n, n)
+	}
+	fmt.Fprintf(&b, `experiments:
+  bench/many:
+    creator: alice
+    keyhash: 5f4dcc3b5aa765d61d8327deb882cf99
+    eventkey: 9e107d9d372bb6826bd81d3542a419d6
+    mounts: none
+    lans: {lan0: {mask: 255.255.255.0, members: {%s}}}
+`, strings.TrimSuffix(members.String(), ", "))
+	return b.Bytes()
+}
+
+func (h *host) writeSite() (err error) {
+	text, err := os.ReadFile(h.lab.SitePath())
+	if err != nil {
+		return err
+	}
+	h.sitePath = filepath.Join(h.dir, "site.yaml")
+	more := fmt.Sprintf("run: %s\novercommit: true\n", filepath.Join(h.dir, "run"))
+	if err := os.WriteFile(h.sitePath, append(text, more...), 0o600); err != nil {
+		return err
+	}
+	h.site, err = jail.LoadSite(h.sitePath)
+	return err
+}
+
+func (h *host) startSupervisor(ctx context.Context) error {
+	conn, err := supervise.Spawn(ctx, h.site, h.sitePath)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return h.askInfo(conn)
+}
+
+func (h *host) askInfo(conn net.Conn) error {
+	return supervise.Call(conn, supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
+		if r.Info != nil {
+			h.info = *r.Info
+		}
+	})
+}
+
+// verb has the supervisor do something, and returns how long it took.
+func (h *host) verb(ctx context.Context, req supervise.Request) (took time.Duration, steps []plan.Event, err error) {
+	conn, err := supervise.Dial(ctx, h.site)
+	if err != nil {
+		return 0, nil, err
+	}
+	defer conn.Close()
+	began := time.Now()
+	err = supervise.Call(conn, req, func(r supervise.Reply) {
+		if r.Step != nil {
+			steps = append(steps, *r.Step)
+		}
+	})
+	if err != nil {
+		err = fmt.Errorf("%s %s: %w", req.Verb, req.VNode, err)
+	}
+	return time.Since(began), steps, err
+}
+
+// boot boots a vnode and returns the steps.
+func (h *host) boot(ctx context.Context, vnode string) ([]plan.Event, error) {
+	_, steps, err := h.verb(ctx, supervise.Request{Verb: supervise.VerbBoot, VNode: vnode})
+	return steps, err
+}
+
+func (h *host) kill(ctx context.Context, vnode string) (time.Duration, error) {
+	took, _, err := h.verb(ctx, supervise.Request{Verb: supervise.VerbKill, VNode: vnode})
+	return took, err
+}
+
+// bootAll boots vnodes and waits until all are up.
+func (h *host) bootAll(ctx context.Context, vnodes []string) error {
+	for _, v := range vnodes {
+		if _, err := h.boot(ctx, v); err != nil {
+			return err
+		}
+	}
+	return h.awaitUp(ctx, vnodes)
+}
+
+// upTimeout bounds the wait for the last of many to configure itself.
+const upTimeout = 2 * time.Minute
+
+func (h *host) awaitUp(ctx context.Context, vnodes []string) error {
+	ctx, cancel := context.WithTimeout(ctx, upTimeout)
+	defer cancel()
+	for {
+		states, err := h.lab.States(ctx)
+		if err != nil {
+			return err
+		}
+		missing := ""
+		for _, v := range vnodes {
+			if states[v] != "ISUP" {
+				missing = v
+			}
+		}
+		if missing == "" {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is %s, not ISUP: %w", missing, states[missing], ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// record is what is known of a jail.
+func (h *host) record(vnode string) (jail.Record, error) { return h.site.Load(vnode) }
+
+// close kills what is left and takes the testbed away.
+func (h *host) close(ctx context.Context) error {
+	var err error
+	if h.sitePath != "" {
+		conn, dialErr := supervise.Dial(ctx, h.site)
+		if dialErr == nil {
+			err = supervise.Call(conn, supervise.Request{Verb: supervise.VerbStop, Clean: true}, func(supervise.Reply) {})
+			conn.Close()
+		}
+		err = errors.Join(err, supervise.AwaitEnd(ctx, h.site))
+	}
+	return errors.Join(err, h.lab.Remove(), os.RemoveAll(h.dir))
+}
+
+// show renders a value for a note.
+func show(v any) string {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
