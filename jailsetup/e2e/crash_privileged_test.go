@@ -133,10 +133,7 @@ func TestKilledInBoot(t *testing.T) {
 	r.boot(v)
 	records := len(r.bootLog(v))
 	r.must("kill", v)
-	start, err := list()
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := quiet(t)
 	for n := 1; n <= records; n++ {
 		t.Run(fmt.Sprintf("after record %d of %d", n, records), func(t *testing.T) {
 			reached := r.killInBoot(t, v, n)
@@ -206,10 +203,7 @@ func TestSpawnerKilled(t *testing.T) {
 	v := r.vnodes[0]
 	r.boot(v) // the template is made
 	r.must("kill", v)
-	start, err := list()
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := quiet(t)
 	for _, c := range []struct {
 		name string
 		find func() int // the process to kill, or 0
@@ -294,10 +288,7 @@ func (r *rig) inCgroup(vnode string) int {
 func TestBrokenLog(t *testing.T) {
 	r := newRig(t, set{})
 	v := r.vnodes[0]
-	start, err := list()
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := quiet(t)
 	for _, c := range []struct{ name, line string }{
 		{"cut in a word", `{"undo":{"kind":"gi`},
 		{"cut before the end of line", `{"undo":{"kind":"given","data":"/nowhere"}}`},
@@ -463,10 +454,7 @@ func TestInterrupted(t *testing.T) {
 		r.phase(v, jail.Up)
 		r.must("kill", v)
 	})
-	start, err := list()
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := quiet(t)
 	t.Run("the supervisor is told to end", func(t *testing.T) {
 		cmd := exec.Command(program("jailsetup"), "--site", r.path("site.yaml"), "boot", v)
 		if err := cmd.Start(); err != nil {

@@ -5,7 +5,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -195,18 +194,6 @@ func step(t *testing.T, s *summary.Summary, name string) summary.Result {
 	return summary.Result{}
 }
 
-// counts are the totals that a generator has written.
-type counts struct {
-	State string `json:"state"`
-	Total struct {
-		SentBytes       int64 `json:"sent_bytes"`
-		SentPackets     int64 `json:"sent_packets"`
-		ReceivedBytes   int64 `json:"received_bytes"`
-		ReceivedPackets int64 `json:"received_packets"`
-		Lost            int64 `json:"lost"`
-	} `json:"total"`
-}
-
 // device reads a counter of an interface, and the jail's clock, together.
 func (i *inside) device(vnode, name, counter string) (n int64, at time.Duration) {
 	i.t.Helper()
@@ -252,6 +239,3 @@ func (i *inside) noFaults() {
 		i.t.Fatal(out.err())
 	}
 }
-
-// lanAddr is a node's address on the experiment's LAN.
-var lanAddr = map[string]netip.Addr{"node-a": netip.MustParseAddr("10.1.1.2"), "node-b": netip.MustParseAddr("10.1.1.3")}

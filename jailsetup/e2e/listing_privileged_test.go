@@ -5,12 +5,13 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
@@ -19,6 +20,28 @@ import (
 // listing is what a jail could leave behind, a sorted list a kind. Of what is
 // shared with others on the machine only the run's own counts.
 type listing map[string][]string
+
+// quiet lists the host once no jail of the run is ending any more: a first
+// process stays in the process table for an instant.
+func quiet(t *testing.T) listing {
+	t.Helper()
+	last, err := list()
+	if err == nil {
+		err = until(waitTimeout, func() error {
+			time.Sleep(50 * time.Millisecond)
+			now, err := list()
+			if err == nil {
+				err = errors.Join(last.diff(now), now.diff(last))
+			}
+			last = now
+			return err
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return last
+}
 
 func list() (listing, error) {
 	l := listing{}
@@ -181,30 +204,5 @@ func sockets() ([]string, error) {
 			all = append(all, "tcp "+f[1])
 		}
 	}
-	return all, err
-}
-
-// tree lists every file below dir with type, mode and size; images' names only.
-func tree(dir string) ([]string, error) {
-	var all []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		rel, _ := filepath.Rel(dir, path)
-		size := int64(0)
-		if info.Mode().IsRegular() {
-			size = info.Size()
-		}
-		all = append(all, fmt.Sprintf("%s %s %d", rel, info.Mode(), size))
-		return nil
-	})
 	return all, err
 }

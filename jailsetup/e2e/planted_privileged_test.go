@@ -48,10 +48,7 @@ func TestPlanted(t *testing.T) {
 	canary := r.canary()
 	r.boot(v)
 	r.must("halt", v)
-	start, err := list()
-	if err != nil {
-		t.Fatal(err)
-	}
+	start := quiet(t)
 	before := r.untouched(canary)
 	booted := 0
 	for _, target := range targets {

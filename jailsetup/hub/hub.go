@@ -77,7 +77,7 @@ const maxArgs = 16 << 10
 func checkWords(object, action, args string) error {
 	switch {
 	case !objectName.MatchString(object):
-		return fmt.Errorf("object %q: want letters, digits, - _ .", object)
+		return fmt.Errorf("object %q: want letters, digits or one of - . _", object)
 	case !actionName.MatchString(action):
 		return fmt.Errorf("action %q: want a word such as START", action)
 	case len(args) > maxArgs:

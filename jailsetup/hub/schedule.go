@@ -43,7 +43,7 @@ func (s Schedule) check() error {
 	for name, members := range s.Groups {
 		for _, m := range append([]string{name}, members...) {
 			if !objectName.MatchString(m) {
-				return fmt.Errorf("group %q: name %q: want letters, digits, - _ .", name, m)
+				return fmt.Errorf("group %q: name %q: want letters, digits or one of - . _", name, m)
 			}
 		}
 	}
