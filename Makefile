@@ -15,7 +15,7 @@ LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # The programs, and where their main packages lie.
-PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode jailpicture demo
+PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode jailpicture demo examples
 SRC_jailsetup := ./jailsetup
 SRC_tmcd-mock := ./tmcd-mock
 SRC_tmcc      := ./tmcc
@@ -25,6 +25,7 @@ SRC_jailspawn := ./jailsetup/spawn/jailspawn
 SRC_delaynode := ./jailsetup/shape/delaynode
 SRC_jailpicture := ./jailsetup/picture/jailpicture
 SRC_demo      := ./examples/demo
+SRC_examples  := ./examples/run
 
 SOAK     ?= 1000000
 FUZZTIME ?= 60m
@@ -66,10 +67,11 @@ security: build ## the tests named after the threats of docs/security.md (S1, T2
 man: ## write manual pages, completions and pictures anew from their sources
 	@$(GO) test -count=1 -run 'Manual|CommittedFiles|Pictures' . ./tmcd-mock ./jailsetup ./tmcc/options -update
 
-examples: build ## run what README, docs and examples show
+examples: build ## run what README, docs and examples show, and boot the five testbeds below examples/
 	@dist/test-packages
 	@$(BUILD) -o bin/testcount ./dist/testcount
 	@$(GO) test $(EXEC) -json -count=1 -tags privileged -run 'Readme|Protocol|Foreign|Example' . | bin/testcount
+	@$(AS_ROOT) bin/examples examples
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'lint: run gofmt -w on these'; exit 1; }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -116,10 +117,11 @@ func explain(err error) error {
 	var untrusted x509.UnknownAuthorityError
 	var invalid x509.CertificateInvalidError
 	var alert tls.AlertError
+	var slow net.Error
 	switch {
 	case errors.Is(err, client.ErrCut): // over TLS, silence is a connection that ends without a word
 		return ErrUnknown
-	case errors.Is(err, client.ErrNoProgress):
+	case errors.Is(err, client.ErrNoProgress), errors.As(err, &slow) && slow.Timeout():
 		return fmt.Errorf("%w (tmcd_timeout: in the site file is how long it may be silent)", err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w (is tmcd running there? boss: in the site file says where)", err)
