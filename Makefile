@@ -15,7 +15,7 @@ LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # The programs, and where their main packages lie.
-PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode jailpicture demo examples
+PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode jailpicture demo run
 SRC_jailsetup := ./jailsetup
 SRC_tmcd-mock := ./tmcd-mock
 SRC_tmcc      := ./tmcc
@@ -25,7 +25,7 @@ SRC_jailspawn := ./jailsetup/spawn/jailspawn
 SRC_delaynode := ./jailsetup/shape/delaynode
 SRC_jailpicture := ./jailsetup/picture/jailpicture
 SRC_demo      := ./examples/demo
-SRC_examples  := ./examples/run
+SRC_run       := ./examples/run
 
 SOAK     ?= 1000000
 FUZZTIME ?= 60m
@@ -71,7 +71,7 @@ examples: build ## run what README, docs and examples show, and boot the five te
 	@dist/test-packages
 	@$(BUILD) -o bin/testcount ./dist/testcount
 	@$(GO) test $(EXEC) -json -count=1 -tags privileged -run 'Readme|Protocol|Foreign|Example' . | bin/testcount
-	@$(AS_ROOT) bin/examples examples
+	@$(AS_ROOT) bin/run examples
 
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'lint: run gofmt -w on these'; exit 1; }
