@@ -137,8 +137,8 @@ func TestReadmeBlocks(t *testing.T) {
 	}
 }
 
-// TestReadmeDemo: the README shows the checks that the demo makes. The gate
-// compares them with a real run too (dist/readme-demo).
+// TestReadmeDemo: the README shows the checks that the demo makes. The gate runs
+// the demo itself.
 func TestReadmeDemo(t *testing.T) {
 	source, err := os.ReadFile("examples/demo/checks.go")
 	if err != nil {
