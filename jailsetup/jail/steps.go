@@ -72,11 +72,17 @@ func makeOpen(dir string) error {
 	return os.Chmod(dir, 0o755)
 }
 
+// BindSuffix ends the name that a socket has while it is being made.
+const BindSuffix = ".new"
+
 // removeGiven is the deed of [kindGiven]. It removes what the supervisor and
 // [Given] have put there, by name.
 func removeGiven(dir string) error {
 	var errs []error
-	for _, name := range [...]string{confName, TmccSocket, ConsoleSocket, programsName, ""} {
+	for _, name := range [...]string{
+		confName, TmccSocket, TmccSocket + BindSuffix, ConsoleSocket, ConsoleSocket + BindSuffix,
+		EventsSocket + BindSuffix, programsName, "",
+	} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -46,7 +46,7 @@ func bind(path string, mode fs.FileMode) (*net.UnixListener, error) {
 // under another name and gets its mode and options before it gets its own, so
 // nobody ever finds it half made; the directory is the host's alone to write.
 func bindAs(network, path string, mode fs.FileMode) (*net.UnixListener, error) {
-	temp := path + ".new"
+	temp := path + jail.BindSuffix
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
