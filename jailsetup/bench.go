@@ -43,7 +43,7 @@ minutes:
 
 ` + list.String() + `
 runc and iperf3, the peers, are to be installed. Exit code 1 if a figure is
-short. Environment: `+benchDir+` is what bench tells the part of itself
+short. Environment: ` + benchDir + ` is what bench tells the part of itself
 that runs in that network.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if os.Geteuid() != 0 {
