@@ -14,7 +14,9 @@ import (
 
 	"emujail/jailsetup/limit"
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/permit"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/rootfs"
 )
 
 // Deadlines of a life (jail.md §7.2).
@@ -37,6 +39,8 @@ type Host struct {
 	Log         *slog.Logger
 	reserve     chan struct{} // one at a time takes an id range
 	disks       ledger
+	templates   rootfs.Keeper
+	grace       permit.Grace
 }
 
 // ErrUp says that the jail runs already.
