@@ -66,7 +66,6 @@ func TestTmcdRestartsUnderLoad(t *testing.T) {
 	addr := ln.Addr().String()
 	ln.Close()
 	s, dir := supervise(t, "free", nil), t.TempDir()
-	m := control.Message{Op: control.OpListen}
 	var good, failed atomic.Int64
 	stop := make(chan struct{})
 	var all sync.WaitGroup
@@ -76,10 +75,10 @@ func TestTmcdRestartsUnderLoad(t *testing.T) {
 			if round == 0 {
 				s.useTmcd(tmcd)
 				for i := range jails {
-					m.VNodes = append(m.VNodes, control.VNode{VNode: fmt.Sprintf("pcvm1-%d", i)})
-					path, f := socket(s.t, dir, m.VNodes[i].VNode)
-					s.order(control.Message{Op: control.OpListen, VNodes: m.VNodes[i:]}, f)
-					all.Go(func() { keepAsking(s.t, path, m.VNodes[i].VNode, stop, &good, &failed) })
+					vnode := fmt.Sprintf("pcvm1-%d", i)
+					path, f := socket(s.t, dir, vnode)
+					s.order(control.Message{Op: control.OpListen, VNodes: []control.VNode{{VNode: vnode}}}, f)
+					all.Go(func() { keepAsking(s.t, path, vnode, stop, &good, &failed) })
 				}
 			}
 			before := good.Load()

@@ -277,7 +277,10 @@ func (m *mock) keepTime(ctx context.Context) {
 	for {
 		part, cancel := context.WithCancel(ctx)
 		ended := make(chan struct{})
-		go func() { defer close(ended); fault.Run(part, m.began, deeds, m.deed) }()
+		go func(deeds []fault.Deed) { // its own: the next ones may come meanwhile
+			defer close(ended)
+			fault.Run(part, m.began, deeds, m.deed)
+		}(deeds)
 		select {
 		case <-ctx.Done():
 			cancel()

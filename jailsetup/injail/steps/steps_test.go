@@ -361,7 +361,9 @@ func TestQuestionsAreRepeated(t *testing.T) {
 	for _, command := range []string{"fullconfig", "hostnames", "state"} {
 		t.Run(command, func(t *testing.T) {
 			j := newJail(t)
+			j.tmcd.mu.Lock() // its goroutines are there already
 			j.tmcd.broken[command] = 2
+			j.tmcd.mu.Unlock()
 			j.boot()
 			if n := j.tmcd.count(command); n != 3 {
 				t.Errorf("asked %d times, want 3", n)
