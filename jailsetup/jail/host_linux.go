@@ -28,10 +28,12 @@ func NewHost(site Site, hands Hands, log *slog.Logger) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("install the programs that jails see: %w", err)
 	}
-	return &Host{
+	h := &Host{
 		Site: site, Network: control, Hierarchies: hierarchies, Hands: hands,
 		Programs: programs, Log: log, reserve: make(chan struct{}, 1),
-	}, nil
+	}
+	h.grace.Marker = filepath.Join(site.Run, "hurried")
+	return h, h.grace.Recover()
 }
 
 // shownPrograms are what a jail sees in /run/emulab/bin.
