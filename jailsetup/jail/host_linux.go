@@ -28,12 +28,10 @@ func NewHost(site Site, hands Hands, log *slog.Logger) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("install the programs that jails see: %w", err)
 	}
-	h := &Host{
+	return &Host{
 		Site: site, Network: control, Hierarchies: hierarchies, Hands: hands,
 		Programs: programs, Log: log, reserve: make(chan struct{}, 1),
-	}
-	h.grace.Marker = filepath.Join(site.Run, "hurried")
-	return h, h.grace.Recover()
+	}, nil
 }
 
 // shownPrograms are what a jail sees in /run/emulab/bin.
