@@ -14,9 +14,7 @@ import (
 
 	"emujail/jailsetup/limit"
 	"emujail/jailsetup/network"
-	"emujail/jailsetup/permit"
 	"emujail/jailsetup/plan"
-	"emujail/jailsetup/rootfs"
 )
 
 // Deadlines of a life (jail.md §7.2).
@@ -39,8 +37,6 @@ type Host struct {
 	Log         *slog.Logger
 	reserve     chan struct{} // one at a time takes an id range
 	disks       ledger
-	templates   rootfs.Keeper
-	grace       permit.Grace
 }
 
 // ErrUp says that the jail runs already.

@@ -37,7 +37,7 @@ func bounding(j protocol.JailConfig) []int {
 }
 
 // permitSteps are the steps of those bits that BPF programs enforce.
-func (h *Host) permitSteps(r Record, j protocol.JailConfig, cgroupDir string, links int) []plan.Step {
+func permitSteps(r Record, j protocol.JailConfig, cgroupDir string, links int) []plan.Step {
 	var steps []plan.Step
 	bind := permit.Bind{CgroupDir: cgroupDir, PortLow: uint16(r.PortLow), PortHigh: uint16(r.PortHigh)}
 	if !j.InAddrAny {
@@ -47,7 +47,7 @@ func (h *Host) permitSteps(r Record, j protocol.JailConfig, cgroupDir string, li
 		steps = append(steps, bind)
 	}
 	if j.BPFRO {
-		capture := permit.Capture{Grace: &h.grace}
+		capture := permit.Capture{}
 		for n := range links + 1 {
 			capture.Links = append(capture.Links, "eth"+strconv.Itoa(n))
 		}

@@ -20,7 +20,6 @@ import (
 // socket that skips the queueing layer, is refused by the system call filter.
 type Capture struct {
 	Links []string // the jail's, by their names inside
-	Grace *Grace   // nil: nothing is hurried
 }
 
 // String implements [plan.Step].
@@ -34,9 +33,6 @@ func (c Capture) Undo() ([]plan.Undo, error) { return nil, nil }
 // Do implements [plan.Step]. It attaches from a thread in the jail's network
 // namespace, since a link is known by its number there.
 func (c Capture) Do(_ context.Context, s *plan.State) error {
-	if c.Grace != nil {
-		defer c.Grace.Hurry()()
-	}
 	done := make(chan error, 1)
 	go func() {
 		// The thread isn't given back: one whose namespace was changed must
