@@ -70,9 +70,7 @@ func TestTraffic(t *testing.T) {
 				before = tcp
 			}
 			got := i.settled(i.b, name).ReceivedBytes - before.ReceivedBytes
-			// The project's own tolerance: these two seconds end by an event. Ten
-			// seconds, below, are held to one part in a hundred.
-			if !within(float64(got), float64(want), 0.2) {
+			if !within(float64(got), float64(want), 0.01) {
 				t.Errorf("%s got %d bytes, want %d", name, got, want)
 			}
 		}
