@@ -157,7 +157,7 @@ func memoryInside(ctx context.Context, h *host, f *Figure) error {
 	if err := wait(ctx, settleTime); err != nil {
 		return err
 	}
-	var sum int64
+	var sum, agents int64
 	byName := map[string]int64{}
 	for _, v := range h.vnodes {
 		r, err := h.record(v)
@@ -177,8 +177,13 @@ func memoryInside(ctx context.Context, h *host, f *Figure) error {
 			if err != nil {
 				return err
 			}
-			sum += pss
-			byName[nameOf(pid)] += pss
+			name := nameOf(pid)
+			byName[name] += pss
+			if name == agentsProgram {
+				agents += pss
+			} else {
+				sum += pss
+			}
 		}
 	}
 	n := int64(len(h.vnodes))
@@ -187,8 +192,14 @@ func memoryInside(ctx context.Context, h *host, f *Figure) error {
 		byName[name] = bytes / n >> 10
 	}
 	f.note("KiB a jail: %s", show(byName))
+	f.note("not in the figure: the agents (%s), %.2f MiB a jail; with them %.2f MiB", agentsProgram,
+		float64(agents)/float64(n)/(1<<20), float64(sum+agents)/float64(n)/(1<<20))
 	return nil
 }
+
+// agentsProgram is what looks after a jail's program and traffic agents. What is
+// promised is of init, syslogd, cron and sshd.
+const agentsProgram = "injail-rc"
 
 func nameOf(pid int) string {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))

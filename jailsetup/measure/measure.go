@@ -62,7 +62,7 @@ func table() []measurement {
 		{Figure{Name: "kill", Limit: 4}, "kill of an idle jail until nothing is left, as a share of runc run true", 1, killing},
 		{Figure{Name: "linear_50", Limit: 1.3}, "phase one with 50 jails, as a share of it with 5", 50, linear},
 		{Figure{Name: "mem_outside", Unit: "MiB", Limit: 1}, "memory that a jail costs outside of its cgroup", 20, memoryOutside},
-		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's processes, mean of 20, after 60 s", 20, memoryInside},
+		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's init, syslogd, cron and sshd, mean of 20, after 60 s", 20, memoryInside},
 		{Figure{Name: "idle_cpu", Unit: "%", Limit: 0.5}, "of one core, 20 idle jails with supervisor and proxy", 20, idleCPU},
 		{Figure{Name: "adoption", Unit: "s", Limit: 1}, "a killed supervisor's successor has 20 jails again", 20, adoption},
 		{Figure{Name: "enter", Unit: "ms", Limit: 50}, "jailsetup enter, from its start to the prompt", 1, entering},
