@@ -109,7 +109,7 @@ func nevers() map[string]func(store.Event) bool {
 		return func(e store.Event) bool { return e.Request != nil && f(e) }
 	}
 	return map[string]func(store.Event) bool{
-		"unknown command": request(func(e store.Event) bool { return strings.HasPrefix(string(e.Why), "unknown command") }),
+		"unknown command": request(func(e store.Event) bool { return e.Unknown }),
 		"refused request": request(func(e store.Event) bool { return e.Outcome == store.Refused && e.Fault == "" }),
 		"failed request":  request(func(e store.Event) bool { return e.Outcome == store.Failed && e.Fault == "" }),
 		"secret over udp": request(func(e store.Event) bool {

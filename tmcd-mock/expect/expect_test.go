@@ -20,6 +20,7 @@ func request(node, transport, command string, outcome store.Outcome, why string,
 func TestVerdicts(t *testing.T) {
 	answered := request("pcvm1-1", "udp", "keyhash", store.Answered, "", 30)
 	unknown := request("pc1", "tcp", "?", store.Refused, `unknown command "bogus"`, 0)
+	unknown.Unknown = true
 	for _, row := range []struct {
 		name, text string
 		events     []store.Event
@@ -41,6 +42,7 @@ func TestVerdicts(t *testing.T) {
 		{"refused isn't asked", "pc1 asks status", []store.Event{request("pc1", "tcp", "status", store.Refused, "x", 0)}, 0, Broken, ""},
 		{"reported", "pcvm1-* reports bootlog", []store.Event{request("pcvm1-2", "tcp", "bootlog", store.Empty, "", 0)}, 0, Met, ""},
 		{"none unknown", "no unknown command", []store.Event{answered}, 0, Met, ""},
+		{"refused, but not as unknown", "no unknown command", []store.Event{request("pc1", "tcp", "?", store.Refused, "no command", 0)}, 0, Met, ""},
 		{"one unknown", "no unknown command", []store.Event{unknown, answered}, 0, Broken, "bogus"},
 		{"none so far", "no unknown command for 10s", nil, 9 * time.Second, Open, ""},
 		{"none in all that time", "no unknown command for 10s", nil, 10 * time.Second, Met, ""},

@@ -69,11 +69,10 @@ func ParseDeed(line string) (Deed, error) {
 		d.For, err = duration(rest[0])
 		rest = nil
 	case DoFault:
-		spec := strings.Join(rest, " ")
-		if d.Node != "" && !strings.Contains(spec, "node=") {
-			spec += " node=" + d.Node
+		d.Rule, err = Parse(strings.Join(rest, " "))
+		if d.Rule.Node == "" {
+			d.Rule.Node = d.Node
 		}
-		d.Rule, err = Parse(spec)
 		rest = nil
 	}
 	if err != nil {

@@ -81,7 +81,7 @@ func (x *exchange) receive() (protocol.Request, error) {
 	}
 	x.entry.Received = n
 	request, err := protocol.ParseRequest(x.buf[:n:n])
-	x.describe(request)
+	x.describe(request, err)
 	if err != nil {
 		return request, errors.New(redact(err.Error()))
 	}
@@ -169,8 +169,9 @@ func (x *exchange) answer(r protocol.Request) {
 	x.reply(v.Reply, v.Pauses)
 }
 
-// describe notes what the journal says of a request. No argument, no key.
-func (x *exchange) describe(r protocol.Request) {
+// describe notes what the journal says of a request and of what parsing it says. No argument, no key.
+func (x *exchange) describe(r protocol.Request, err error) {
+	x.entry.Unknown = errors.Is(err, protocol.ErrUnknownCommand)
 	x.entry.Version = r.EffectiveVersion()
 	x.entry.Command = r.Command
 	if r.Command == "" {

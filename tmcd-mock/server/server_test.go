@@ -204,6 +204,9 @@ func TestRefusalsAreExplained(t *testing.T) {
 	} {
 		ask(t, s, row.request)
 		e := event(t, s, uint64(i+1))
+		if e.Unknown != strings.HasPrefix(row.why, "unknown command") {
+			t.Errorf("%q: the journal says that the command is unknown: %t", row.request, e.Unknown)
+		}
 		if e.Command != row.command || e.Outcome != store.Refused || !strings.Contains(string(e.Why), row.why) {
 			t.Errorf("%q: journal says command %q, %s, %q; want %q, refused, …%s…", row.request, e.Command, e.Outcome, e.Why, row.command, row.why)
 		}

@@ -60,7 +60,7 @@ func (d *datagram) run(data []byte) {
 		return
 	}
 	r, err := protocol.ParseRequest(data)
-	x.describe(r)
+	x.describe(r, err)
 	if err != nil {
 		x.end(store.Refused, redact(err.Error()))
 		return

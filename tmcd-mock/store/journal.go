@@ -38,8 +38,9 @@ type Request struct {
 	Host      string  `json:"host,omitempty"`
 	As        string  `json:"as,omitempty"` // VNODEID or PROXYFOR, when one of them named the node
 	Version   int     `json:"version"`
-	Command   string  `json:"command"`  // canonical; "?" when there is none such
-	Received  int     `json:"received"` // bytes
+	Command   string  `json:"command"`           // canonical; "?" when there is none such
+	Unknown   bool    `json:"unknown,omitempty"` // a command was named that there isn't
+	Received  int     `json:"received"`          // bytes
 	Sent      int     `json:"sent"`
 	Outcome   Outcome `json:"outcome"`
 	Why       Text    `json:"why,omitempty"`
