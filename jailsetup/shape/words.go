@@ -35,6 +35,7 @@ const (
 
 type word struct {
 	text  string
+	key   string // none too
 	side  side
 	apply func(*Shape) error
 }
@@ -69,6 +70,7 @@ func parseWord(text string) (word, error) {
 		w.side, rest = inOnly, r
 	}
 	if rest == "none" {
+		w.key = rest
 		w.apply = func(s *Shape) error { *s = Shape{}; return nil }
 		return w, nil
 	}
@@ -81,7 +83,7 @@ func parseWord(text string) (word, error) {
 		return w, errors.New("not a key (delay, jitter, rate, loss, queue, red, minthresh, maxthresh, weight, linterm, gentle, seed)")
 	}
 	apply, err := set(value)
-	w.apply = apply
+	w.key, w.apply = key, apply
 	return w, err
 }
 
@@ -312,7 +314,7 @@ func (w Words) apply(b Both, each func(word, *Both) error) (Both, error) {
 		}
 	}
 	for _, one := range list {
-		if strings.Contains(one.text, "queue=") && b.Out.Rate == 0 && b.In.Rate == 0 {
+		if one.key == "queue" && b.Out.Rate == 0 && b.In.Rate == 0 {
 			return b, fmt.Errorf("%q: needs a rate, without one there is no queue", one.text)
 		}
 	}
