@@ -25,6 +25,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"emujail/jailsetup/lab"
 )
 
 // exampleTimeout bounds one example.
@@ -120,10 +122,10 @@ func (w *world) do(ctx context.Context, e example) (err error) {
 		}
 		args = append(args, "--files", temp)
 	}
+	if (lab.Lab{Dir: lab.DefaultDir}).Exists() {
+		return lab.ErrUp // somebody else's: it stays
+	}
 	if _, err := w.jailsetup(ctx, args...); err != nil {
-		if strings.Contains(err.Error(), "a lab is up already") {
-			return err // somebody else's: it stays
-		}
 		return errors.Join(err, w.down())
 	}
 	if err := e.check(ctx, w); err != nil {

@@ -192,10 +192,11 @@ type Go struct {
 	launch    *launch
 }
 
+// RunInit is the step of a trace with which phase one ends.
+const RunInit = "lock the mounts, drop capabilities, load the system call filter, run injail as PID 1"
+
 // String implements [plan.Step].
-func (g Go) String() string {
-	return "lock the mounts, drop capabilities, load the system call filter, run injail as PID 1"
-}
+func (g Go) String() string { return RunInit }
 
 // Undo implements [plan.Step]: the way back begins with the end of all
 // processes, so that links and mounts go with them.

@@ -59,13 +59,18 @@ func (l Lab) Exists() bool {
 // next, since it makes the address that tmcd listens on; then [Lab.Serve].
 func (l Lab) Make(ctx context.Context, t Testbed) error {
 	if l.Exists() {
-		return ErrUp
+		return ErrUp // also of a testbed that can't have one
 	}
 	prefix, number, err := planOf(t.Addr)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(l.Dir, 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Dir(l.Dir), 0o700); err != nil {
+		return err
+	}
+	if err := os.Mkdir(l.Dir, 0o700); errors.Is(err, fs.ErrExist) {
+		return ErrUp // another, that began at the same time
+	} else if err != nil {
 		return err
 	}
 	certs := filepath.Join(l.Dir, "certs")

@@ -18,18 +18,15 @@ const (
 	linearRounds = 12
 )
 
-// execStep is the last step of phase one.
-const execStep = "run injail as PID 1"
-
 // phase is a boot's phase one: from the verb's receipt to the exec of PID 1, and
 // tmcd's part of it, which doesn't count.
 func phase(steps []plan.Event) (ours, tmcd time.Duration, err error) {
 	if len(steps) == 0 {
 		return 0, 0, errors.New("boot says no steps")
 	}
-	i := slices.IndexFunc(steps, func(e plan.Event) bool { return strings.Contains(e.Step, execStep) })
+	i := slices.IndexFunc(steps, func(e plan.Event) bool { return e.Step == jail.RunInit })
 	if i < 0 {
-		return 0, 0, fmt.Errorf("boot has no step %q", execStep)
+		return 0, 0, fmt.Errorf("boot has no step %q", jail.RunInit)
 	}
 	for _, e := range steps {
 		if e.Step == jail.AskTmcd {
@@ -144,8 +141,15 @@ func linear(ctx context.Context, h *host, f *Figure) error {
 
 // cycles brings the host to so many jails and times the last one.
 func (h *host) cycles(ctx context.Context, jails int) ([]time.Duration, error) {
+	running, err := h.running()
+	if err != nil {
+		return nil, err
+	}
 	for _, v := range h.vnodes[:jails-1] {
-		if _, err := h.boot(ctx, v); err != nil && !strings.Contains(err.Error(), jail.ErrUp.Error()) {
+		if running[v] {
+			continue
+		}
+		if _, err := h.boot(ctx, v); err != nil {
 			return nil, err
 		}
 	}

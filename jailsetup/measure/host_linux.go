@@ -204,6 +204,16 @@ func (h *host) awaitUp(ctx context.Context, vnodes []string) error {
 	}
 }
 
+// running are the vnodes whose jails run.
+func (h *host) running() (map[string]bool, error) {
+	jails, err := supervise.List(h.site)
+	running := map[string]bool{}
+	for _, j := range jails {
+		running[j.VNode] = j.Alive
+	}
+	return running, err
+}
+
 // record is what is known of a jail.
 func (h *host) record(vnode string) (jail.Record, error) { return h.site.Load(vnode) }
 
