@@ -45,7 +45,7 @@ func TestConfiguration(t *testing.T) {
 		for _, r := range s.Steps {
 			names = append(names, r.Step)
 		}
-		want := strings.Fields("directories config nickname creator keys blobs topomap accounts route hostnames trace syncserver agents tarballs rpms")
+		want := strings.Fields("directories config aliases nickname creator keys blobs topomap accounts route hostnames trace syncserver agents tarballs rpms")
 		if !slices.Equal(names, want) || s.State != "ISUP" || s.Failures() > 0 {
 			t.Errorf("%s", s.Text())
 		}
@@ -58,8 +58,8 @@ func TestConfiguration(t *testing.T) {
 				n += times
 			}
 		}
-		if n > 7 {
-			t.Errorf("%d questions: %v", n, asked)
+		if n != 6 { // state, status, fullconfig of the host, fullconfig of the jail, hostnames, state
+			t.Errorf("%d questions, want 6: %v", n, asked)
 		}
 	})
 	t.Run("a second run changes nothing", func(t *testing.T) {

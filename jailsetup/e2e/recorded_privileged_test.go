@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,6 +51,12 @@ func TestRecordedExperiment(t *testing.T) {
 	}
 	r.must("boot", b)
 	r.must("boot", c)
+	r.await("the alias, by a second boot", func() error {
+		if got := r.jailsetup("enter", "-T", a, "ip", "address").stdout; !strings.Contains(got, "10.1.1.22/24") {
+			return fmt.Errorf("interfaces are\n%s", got)
+		}
+		return nil
+	})
 
 	t.Run("what is missing is said", func(t *testing.T) {
 		if all := boot.stdout + boot.stderr; !strings.Contains(all, "not provided: tunnel tun-ab (gre)") {

@@ -147,7 +147,7 @@ type Wish struct {
 	Status     protocol.Status
 	Jail       protocol.JailConfig
 	Interfaces []protocol.Interface
-	Aliases    []protocol.Interface // further addresses
+	Aliases    []protocol.Interface // further addresses, if they were asked for
 	Routing    protocol.Routing
 	Topology   topology.Map // where routes are computed
 	Tunnels    protocol.Tunnels
@@ -156,22 +156,26 @@ type Wish struct {
 	EventKey   string         // of the experiment, for the hub; the jail learns it from tmcd
 	Hostname   string         // <vname>.<eid>.<pid>.<domain>
 	Domain     string
+
+	AliasesAsked bool
 }
 
-// Wish reports BOOTING and asks: status, and one fullconfig.
-func (t Tmcd) Wish(ctx context.Context, vnode string) (Wish, error) {
+// Wish reports BOOTING and asks: status, one fullconfig, and for aliases where
+// the vnode may have some.
+func (t Tmcd) Wish(ctx context.Context, vnode string, aliases bool) (Wish, error) {
 	if err := t.State(ctx, vnode, "BOOTING"); err != nil {
 		return Wish{}, fmt.Errorf("report BOOTING: %w", err)
 	}
-	return t.ask(ctx, vnode)
+	return t.ask(ctx, vnode, aliases)
 }
 
 // ask asks for all that is built outside.
-func (t Tmcd) ask(ctx context.Context, vnode string) (Wish, error) {
+func (t Tmcd) ask(ctx context.Context, vnode string, aliases bool) (Wish, error) {
 	w, err := t.askConfig(ctx, vnode)
 	if err != nil {
 		return w, err
 	}
+	w.AliasesAsked = aliases
 	return w, t.askNetwork(ctx, vnode, &w)
 }
 

@@ -41,8 +41,10 @@ func (t Tmcd) askNetwork(ctx context.Context, vnode string, w *Wish) error {
 	if err := w.awaitTags(ctx, c, tagWait); err != nil {
 		return err
 	}
-	if w.Aliases, err = t.aliases(ctx, vnode); err != nil {
-		return fmt.Errorf("ask for aliases: %w", err)
+	if w.AliasesAsked {
+		if w.Aliases, err = t.aliases(ctx, vnode); err != nil {
+			return fmt.Errorf("ask for aliases: %w", err)
+		}
 	}
 	if !w.computesRoutes() {
 		return nil
@@ -80,6 +82,13 @@ func (w *Wish) awaitTags(ctx context.Context, c *client.Client, wait time.Durati
 	}
 	return fmt.Errorf("VLAN of interface %s on %s has no tag after %s: the testbed's switch isn't ready", w.Interfaces[at].INET, w.Interfaces[at].LAN, tagTries*wait)
 }
+
+// asksAliases tells whether tmcd is to be asked for aliases of the vnode. Few
+// have some, and only the vnode itself is told: so it is asked where there were
+// some at the last boot, and where the jail has rebooted itself, which it does
+// when its own configuration has an alias that its interfaces lack. A jail that
+// reboots for no reason costs a question.
+func (r Record) asksAliases() bool { return r.Aliases || r.Ended == endedReboot }
 
 // aliases are further addresses of the vnode's interfaces. tmcd tells them to
 // the vnode itself only, so the host asks in its place.

@@ -26,11 +26,20 @@ func (h *Host) conf(r Record, w Wish, missing []string) []byte {
 		{"BOSSNAME", h.Tmcd.Boss.Name},
 		{"GRACE", h.Site.graceSeconds()},
 		{"BOOTSERIAL", strconv.Itoa(r.Boot)},
+		{"ALIASES", w.aliasesAsked()},
 		{"NOTPROVIDED", strings.Join(missing, ", ")}, // for the boot's summary
 	} {
 		fmt.Fprintf(&b, "%s=%s\n", kv.key, shellQuote(kv.value))
 	}
 	return b.Bytes()
+}
+
+// aliasesAsked is "asked" where all aliases that tmcd has are the jail's.
+func (w Wish) aliasesAsked() string {
+	if w.AliasesAsked {
+		return "asked"
+	}
+	return ""
 }
 
 // shared is the address that the jail has in common with the host, for those

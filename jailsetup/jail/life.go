@@ -60,7 +60,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 		return r, err
 	}
 	if err := t.step(AskTmcd, func() (err error) {
-		wish, err = h.Tmcd.Wish(ctx, vnode)
+		wish, err = h.Tmcd.Wish(ctx, vnode, r.asksAliases())
 		return err
 	}); err != nil {
 		return r, err
@@ -130,7 +130,7 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 	r.Desired, r.Phase, r.Ended = Running, Building, ""
 	r.PID, r.StartTime, r.Cgroup = 0, 0, 0
 	r.Project, r.Experiment, r.NickName = w.Status.PID, w.Status.EID, w.Status.NickName
-	r.Hostname = w.Hostname
+	r.Hostname, r.Aliases = w.Hostname, len(w.Aliases) > 0
 	r = r.atOwnAddress(w)
 	short := h.reserveDisk(&r, w)
 	if err := os.MkdirAll(h.Site.Dir(r.VNode), 0o700); err != nil {

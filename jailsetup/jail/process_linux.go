@@ -145,7 +145,7 @@ func signal(pidfd *os.File, s unix.Signal) error {
 func Ending(s unix.WaitStatus) (words string, again bool) {
 	switch {
 	case s.Signaled() && s.Signal() == unix.SIGHUP:
-		return "rebooted from inside", true
+		return endedReboot, true
 	case s.Signaled() && s.Signal() == unix.SIGINT:
 		return "powered off from inside", false
 	case s.Signaled():

@@ -55,7 +55,8 @@ type Record struct {
 	Hostname   string `json:"hostname,omitempty"`
 	Address    string `json:"address,omitempty"` // on the control network; of a jail that shares it, the host's
 	SSHDPort   int    `json:"sshd_port,omitempty"`
-	Ended      string `json:"ended,omitempty"` // how the last boot ended, for people
+	Ended      string `json:"ended,omitempty"`   // how the last boot ended, for people
+	Aliases    bool   `json:"aliases,omitempty"` // tmcd told of aliases at the last boot
 
 	// Of a jail that shares the host's address: the one of its interface, and
 	// the ports that are its own.
@@ -63,6 +64,9 @@ type Record struct {
 	PortLow  int        `json:"port_low,omitempty"`
 	PortHigh int        `json:"port_high,omitempty"`
 }
+
+// endedReboot is how a boot ends when somebody inside says reboot.
+const endedReboot = "rebooted from inside"
 
 // vnodeName is what a vnode may be called: as on the wire, and no file name
 // with a meaning.

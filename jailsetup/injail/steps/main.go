@@ -51,6 +51,7 @@ func Main(args []string) int {
 	defer stop()
 	n, err := Open("/", os.Getenv("TMCCVNODEID"), os.Stdout)
 	if err == nil {
+		n.Reboot = rebootJail
 		_, err = n.Do(ctx, Action(args[0]))
 	}
 	if err != nil {
@@ -76,6 +77,10 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	if errors.Is(err, errFree) {
 		fmt.Fprintf(n.Out, "%s is free: nothing to configure\n", n.VNode)
 		return sum, n.save(sum, log.bytes())
+	}
+	if errors.Is(err, errReboot) {
+		fmt.Fprintf(n.Out, "%s boots again: %v\n", n.VNode, err)
+		return sum, errors.Join(n.save(sum, log.bytes()), n.Reboot())
 	}
 	if a == Boot || a == Reconfig {
 		err = n.conclude(ctx, sum, err, &log)
@@ -115,7 +120,8 @@ func (n *Node) conclude(ctx context.Context, sum *Summary, err error, log *syncB
 	if err == nil {
 		sum.State = "ISUP"
 		if err = n.insist(ctx, func() error { return n.Client.State(ctx, "ISUP") }); err == nil {
-			return n.announce(ctx)
+			_, err := n.put(wasUp, nil, 0o644, false)
+			return errors.Join(err, n.announce(ctx))
 		}
 		err = fmt.Errorf("report ISUP: %w", err)
 	}

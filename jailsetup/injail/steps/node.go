@@ -37,6 +37,8 @@ type Node struct {
 	Out    io.Writer     // progress, a line at a time
 	Injail []string      // the command that starts an agent: path of injail, then arguments
 	Pause  time.Duration // before a question is asked again; doubles. 0: half a second
+	// Reboot makes the jail boot again, by its first process; nil: it can't.
+	Reboot func() error
 
 	again bool // configured anew, not booting
 }
@@ -194,6 +196,7 @@ type Conf struct {
 	CtrlIf                    string // the interface of the control network
 	WebServer                 string // host[:port] or URL; for software
 	NotProvided               string // what the host lacks of what boss asked for
+	Aliases                   string // "asked": the interfaces have all addresses that tmcd knew of
 }
 
 // readConf reads jail.conf: lines KEY="value". Other keys are for others. No
@@ -208,7 +211,7 @@ func readConf(path string) (Conf, error) {
 	}
 	var c Conf
 	fields := map[string]*string{"VNODEID": &c.VNodeID, "HOSTNAME": &c.HostName, "DOMAIN": &c.Domain, "PID": &c.PID,
-		"EID": &c.EID, "NICKNAME": &c.NickName, "JAILIP": &c.JailIP, "WEBSERVER": &c.WebServer, "CTRLIF": &c.CtrlIf, "NOTPROVIDED": &c.NotProvided}
+		"EID": &c.EID, "NICKNAME": &c.NickName, "JAILIP": &c.JailIP, "WEBSERVER": &c.WebServer, "CTRLIF": &c.CtrlIf, "NOTPROVIDED": &c.NotProvided, "ALIASES": &c.Aliases}
 	for line := range strings.Lines(string(text)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if to := fields[key]; ok && to != nil {

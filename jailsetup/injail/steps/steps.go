@@ -138,7 +138,7 @@ func (n *Node) run(ctx context.Context, a Action, steps []Step, sum *Summary) er
 			continue
 		}
 		err := n.one(ctx, s, f, sum)
-		if errors.Is(err, errFree) {
+		if errors.Is(err, errFree) || errors.Is(err, errReboot) {
 			return err
 		}
 		if err != nil && s.Fatal && fatal == nil {
@@ -162,7 +162,7 @@ func (n *Node) one(ctx context.Context, s Step, f func(context.Context, *Run) er
 	switch {
 	case errors.As(err, &skip):
 		res.Status, res.Why, err = Skipped, string(skip), nil
-	case errors.Is(err, errFree):
+	case errors.Is(err, errFree), errors.Is(err, errReboot):
 		res.Status, res.Why = Skipped, err.Error()
 	case err != nil:
 		res.Status, res.Why = Failed, err.Error()

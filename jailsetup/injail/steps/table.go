@@ -6,6 +6,7 @@ func setup() []Step {
 	return []Step{
 		{Name: "directories", Fatal: true, boot: directories},
 		{Name: "config", Fatal: true, boot: fetchConfig},
+		{Name: "aliases", boot: aliases},
 		{Name: "nickname", Fatal: true, boot: nickname, reset: removeNickname},
 	}
 }
