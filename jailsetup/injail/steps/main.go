@@ -119,6 +119,10 @@ func choose(steps []Step, names []string) []Step {
 func (n *Node) conclude(ctx context.Context, sum *Summary, err error, log *syncBuffer) error {
 	if err == nil {
 		sum.State = "ISUP"
+		// On disk before it is reported: whoever waits for ISUP finds it. Do writes it once more, whole.
+		if err := n.save(sum, log.bytes()); err != nil {
+			fmt.Fprintf(n.Out, "%v\n", err)
+		}
 		if err = n.insist(ctx, func() error { return n.Client.State(ctx, "ISUP") }); err == nil {
 			_, err := n.put(wasUp, nil, 0o644, false)
 			return errors.Join(err, n.announce(ctx))
