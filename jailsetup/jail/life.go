@@ -15,6 +15,7 @@ import (
 	"emujail/jailsetup/limit"
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/rootfs"
 )
 
 // Deadlines of a life (jail.md §7.2).
@@ -37,6 +38,7 @@ type Host struct {
 	Log         *slog.Logger
 	reserve     chan struct{} // one at a time takes an id range
 	disks       ledger
+	templates   rootfs.Keeper
 }
 
 // ErrUp says that the jail runs already.

@@ -8,8 +8,9 @@ import (
 // wires is a jail's network: the steps that make it while the first process
 // waits, and what people should know of it.
 type wires struct {
-	steps []plan.Step
-	links int // interfaces of the experiment
+	before []plan.Step // need no first process: done while it starts
+	steps  []plan.Step
+	links  int // interfaces of the experiment
 	// missing is what boss asks for and the site bears to be without.
 	missing []string
 }
@@ -38,6 +39,9 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 		return wires{}, err
 	}
 	all := wires{steps: h.controlSteps(r, w), links: len(links), missing: missing}
+	if len(links) > 0 {
+		all.before = []plan.Step{network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experimentName(w)}}
+	}
 	all.steps = append(all.steps, h.experimentSteps(r, w, links)...)
 	if len(routes) > 0 {
 		all.steps = append(all.steps, network.Routes{Control: h.Network, Type: w.Routing.Type, List: routes})
@@ -72,11 +76,8 @@ func (h *Host) controlSteps(r Record, w Wish) []plan.Step {
 
 // experimentSteps make the interfaces of the experiment.
 func (h *Host) experimentSteps(r Record, w Wish, links []network.ExperimentLink) []plan.Step {
-	if len(links) == 0 {
-		return nil
-	}
 	experiment := experimentName(w)
-	steps := []plan.Step{network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experiment}}
+	var steps []plan.Step
 	for _, l := range links {
 		l.RunDir, l.Experiment, l.VNode = h.Site.Run, experiment, r.VNode
 		l.Generation, l.Group = uint64(r.Boot), r.group()

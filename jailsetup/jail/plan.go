@@ -43,7 +43,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	made, err := rootfs.Template{Dir: h.Site.templates(), Host: root, Size: size}.Ensure(ctx)
+	made, err := h.templates.Ensure(ctx, rootfs.Template{Dir: h.Site.templates(), Host: root, Size: size})
 	if err != nil {
 		return Plan{}, err
 	}
@@ -71,10 +71,12 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	p.Boot = []plan.Step{
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w, wires.missing)},
+		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
 		Events{Door: events, Hands: h.Hands.Events},
-		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
 	}
+	p.Boot = append(p.Boot, wires.before...)
+	p.Boot = append(p.Boot, Started{VNode: r.VNode, launch: p.launch})
 	if r.Boot > 1 { // a disk from before
 		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.imagePath(r.VNode)}}, p.Boot...)
 	}

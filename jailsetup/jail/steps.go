@@ -152,8 +152,9 @@ func (l *launch) abort() {
 	}
 }
 
-// Spawn is the step that starts the jail's first process, in its namespaces
-// and cgroup, and mounts its file system; the process waits for [Go].
+// Spawn is the step that has the jail's first process started, in its
+// namespaces and cgroup, and its file system mounted. It doesn't wait: the steps
+// up to [Started] are done meanwhile. The process waits for [Go].
 type Spawn struct {
 	Program string // jailspawn
 	Config  spawn.Config
@@ -175,12 +176,31 @@ func (s Spawn) String() string {
 func (s Spawn) Undo() ([]plan.Undo, error) { return killUndo(s.Config.CgroupDir) }
 
 // Do implements [plan.Step].
-func (s Spawn) Do(ctx context.Context, st *plan.State) error {
-	j, err := spawn.Start(ctx, s.Program, s.Config)
-	if err != nil {
+func (s Spawn) Do(_ context.Context, _ *plan.State) (err error) {
+	s.launch.jail, err = spawn.Start(s.Program, s.Config)
+	return err
+}
+
+// Started is the step that waits until the first process is there, for those
+// that need its namespaces.
+type Started struct {
+	VNode  string
+	launch *launch
+}
+
+// String implements [plan.Step].
+func (s Started) String() string { return "wait until there is a process as stage 0 of " + s.VNode }
+
+// Undo implements [plan.Step]: [Spawn] has it.
+func (s Started) Undo() ([]plan.Undo, error) { return nil, nil }
+
+// Do implements [plan.Step].
+func (s Started) Do(ctx context.Context, st *plan.State) error {
+	j := s.launch.jail
+	if err := j.AwaitStarted(ctx); err != nil {
+		s.launch.gone = true // it has been reaped
 		return err
 	}
-	s.launch.jail = j
 	st.PID, st.PidFD, st.UserNS, st.PIDNS, st.NetNS = j.PID, j.PidFD, j.UserNS, j.PIDNS, j.NetNS
 	return nil
 }

@@ -33,10 +33,9 @@ type Jail struct {
 	stderr  *tail
 }
 
-// Start runs program, a jailspawn, and returns once the jail's first process
-// exists. Its mounts are being made meanwhile. The caller ends it by
-// [Jail.Go] or [Jail.Abort].
-func Start(ctx context.Context, program string, c Config) (*Jail, error) {
+// Start runs program, a jailspawn, and doesn't wait for it: [Jail.AwaitStarted]
+// does. The caller ends it by [Jail.Go] or [Jail.Abort].
+func Start(program string, c Config) (*Jail, error) {
 	input, err := json.Marshal(c)
 	if err != nil {
 		return nil, err
@@ -56,10 +55,16 @@ func Start(ctx context.Context, program string, c Config) (*Jail, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), ours.Close())
 	}
-	if err := j.awaitStarted(ctx); err != nil {
-		return nil, j.fail(err)
-	}
 	return j, nil
+}
+
+// AwaitStarted returns once the jail's first process exists; its mounts are
+// being made meanwhile. With an error nothing is left to be ended.
+func (j *Jail) AwaitStarted(ctx context.Context) error {
+	if err := j.awaitStarted(ctx); err != nil {
+		return j.fail(err)
+	}
+	return nil
 }
 
 func (j *Jail) awaitStarted(ctx context.Context) error {
