@@ -67,6 +67,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	}); err != nil {
 		return r, err
 	}
+	defer h.Hierarchies.Hasten(ctx)()
 	err = t.step("reserve the disk, write the record", func() (err error) {
 		r, err = h.reserveRecord(r, wish)
 		return err
