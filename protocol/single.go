@@ -124,9 +124,9 @@ func (r *Creator) fields(c *codec) {
 	c.extra(&r.Extra)
 }
 
-// Append renders the reply.
+// Append renders the reply; nothing, if this version has nothing to say.
 func (r Creator) Append(dst []byte, version int) []byte {
-	if r.Creator == "" && r.Swapper == "" && r.Extra == nil {
+	if r.Creator == "" && (r.Swapper == "" || version < 21) && r.Extra == nil {
 		return dst
 	}
 	return appendRecord(dst, version, "", &r)
