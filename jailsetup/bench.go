@@ -38,7 +38,7 @@ func newBenchCommand() *cobra.Command {
 		Long: `bench measures, on a testbed of its own with a tmcd-mock, in a network of its own,
 and prints a line a figure: its name, its value, what is promised, ok or short,
 after what it was made from. Jails of this host go on running; they and all else
-that runs make the figures worse. Without FIGURE all are taken, in some ten
+that runs make the figures worse. Without FIGURE all are taken, in some twenty
 minutes:
 
 ` + list.String() + `

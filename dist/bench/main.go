@@ -38,7 +38,7 @@ type figure struct {
 
 // figures are all that there are, a list a file.
 func figures() []figure {
-	return slices.Concat(wire(), proxied(), jailed())
+	return slices.Concat(wire(), proxied(), jailed(), inside())
 }
 
 // bench is what a measurement works with.

@@ -150,50 +150,70 @@ func memoryOutside(ctx context.Context, h *host, f *Figure) error {
 	return nil
 }
 
-func memoryInside(ctx context.Context, h *host, f *Figure) error {
+// insideMemory is the PSS of all jails' processes after a minute, in bytes a
+// jail: of the agents, and of the others.
+func (h *host) insideMemory(ctx context.Context, f *Figure) (others, agents int64, err error) {
 	if err := h.bootAll(ctx, h.vnodes); err != nil {
-		return err
+		return 0, 0, err
 	}
 	if err := wait(ctx, settleTime); err != nil {
-		return err
+		return 0, 0, err
 	}
-	var sum, agents int64
 	byName := map[string]int64{}
 	for _, v := range h.vnodes {
 		r, err := h.record(v)
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		procs, err := os.ReadFile(filepath.Join(r.CgroupDir, "cgroup.procs"))
 		if err != nil {
-			return err
+			return 0, 0, err
 		}
 		for _, word := range strings.Fields(string(procs)) {
 			pid, err := strconv.Atoi(word)
 			if err != nil {
-				return err
+				return 0, 0, err
 			}
 			pss, err := pssOf(pid)
 			if err != nil {
-				return err
+				return 0, 0, err
 			}
-			name := nameOf(pid)
-			byName[name] += pss
-			if name == agentsProgram {
-				agents += pss
-			} else {
-				sum += pss
-			}
+			byName[nameOf(pid)] += pss
 		}
 	}
 	n := int64(len(h.vnodes))
-	f.Value = float64(sum) / float64(n) / (1 << 20)
 	for name, bytes := range byName {
+		if name == agentsProgram {
+			agents += bytes / n
+		} else {
+			others += bytes / n
+		}
 		byName[name] = bytes / n >> 10
 	}
 	f.note("KiB a jail: %s", show(byName))
+	return others, agents, nil
+}
+
+func memoryInside(ctx context.Context, h *host, f *Figure) error {
+	others, agents, err := h.insideMemory(ctx, f)
+	if err != nil {
+		return err
+	}
+	f.Value = float64(others) / (1 << 20)
 	f.note("not in the figure: the agents (%s), %.2f MiB a jail; with them %.2f MiB", agentsProgram,
-		float64(agents)/float64(n)/(1<<20), float64(sum+agents)/float64(n)/(1<<20))
+		float64(agents)/(1<<20), float64(others+agents)/(1<<20))
+	return nil
+}
+
+func memoryAgents(ctx context.Context, h *host, f *Figure) error {
+	others, agents, err := h.insideMemory(ctx, f)
+	if err != nil {
+		return err
+	}
+	if agents == 0 {
+		return fmt.Errorf("no jail has a process %s", agentsProgram)
+	}
+	f.Value = float64(others+agents) / (1 << 20)
 	return nil
 }
 

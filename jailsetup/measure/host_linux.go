@@ -26,6 +26,8 @@ type host struct {
 	lab      lab.Lab
 	site     jail.Site
 	sitePath string
+	text     []byte // the testbed file
+	webRoot  string // what its web server serves; empty: none
 	vnodes   []string
 	info     supervise.Info
 }
@@ -33,11 +35,11 @@ type host struct {
 // maxVNodes is what the address plan gives one host.
 const maxVNodes = 254
 
-// newHost makes a testbed with so many vnodes on one LAN and starts its
-// supervisor; one boot has made the template.
-func newHost(ctx context.Context, o Options, vnodes int) (h *host, err error) {
-	if vnodes > maxVNodes {
-		return nil, fmt.Errorf("%d vnodes: at most %d", vnodes, maxVNodes)
+// newHost makes a measurement's testbed and starts its supervisor; one boot has
+// made the template.
+func newHost(ctx context.Context, o Options, m measurement) (h *host, err error) {
+	if m.jails > maxVNodes {
+		return nil, fmt.Errorf("%d vnodes: at most %d", m.jails, maxVNodes)
 	}
 	dir, err := os.MkdirTemp(o.Dir, "h")
 	if err != nil {
@@ -50,7 +52,10 @@ func newHost(ctx context.Context, o Options, vnodes int) (h *host, err error) {
 		}
 	}()
 	file := filepath.Join(dir, "testbed.yaml")
-	if err := os.WriteFile(file, h.testbed(vnodes), 0o600); err != nil {
+	if err := m.make(h, m.jails); err != nil {
+		return h, err
+	}
+	if err := os.WriteFile(file, h.text, 0o600); err != nil {
 		return h, err
 	}
 	t, err := h.lab.Read(ctx, file)
@@ -66,7 +71,7 @@ func newHost(ctx context.Context, o Options, vnodes int) (h *host, err error) {
 	if err := h.startSupervisor(ctx); err != nil {
 		return h, err
 	}
-	if err := h.lab.Serve(ctx, t, file, ""); err != nil {
+	if err := h.lab.Serve(ctx, t, file, h.webRoot); err != nil {
 		return h, err
 	}
 	if _, err := h.boot(ctx, h.vnodes[0]); err != nil {
@@ -76,33 +81,45 @@ func newHost(ctx context.Context, o Options, vnodes int) (h *host, err error) {
 	return h, err
 }
 
-// testbed is the file: one experiment, all vnodes on one LAN. Their names are
-// this run's own: cgroups are the host's.
-func (h *host) testbed(vnodes int) []byte {
-	base := "b" + strconv.FormatInt(time.Now().UnixNano()%1e12, 36)
-	var b, members bytes.Buffer
-	b.WriteString(`site: {domain: emulab.test, boss: boss.emulab.test, boss_ip: 172.16.1.0, ops: ops.emulab.test, ops_ip: 172.16.1.0,
+// plain makes a testbed of one experiment, all vnodes on one LAN, with nothing
+// to do.
+func plain(h *host, vnodes int) error {
+	nodes := h.nodes(vnodes, "")
+	var members bytes.Buffer
+	for n := 1; n <= vnodes; n++ {
+		fmt.Fprintf(&members, "node-%d: 10.1.1.%d, ", n, n)
+	}
+	h.text = fmt.Appendf(nil, `site: {domain: emulab.test, boss: boss.emulab.test, boss_ip: 172.16.1.0, ops: ops.emulab.test, ops_ip: 172.16.1.0,
   fs: fs.emulab.test, event_server: event-server.emulab.test, gateway: 172.16.1.0}
 projects: {bench: {name: Bench, head: alice, gid: 6001}}
 users: {alice: {name: Alice Able, uid: 10001, groups: {bench: project_root}}}
 hosts: {pc1: {ip: 172.16.1.0, experiment: bench/many, name: vhost-0, role: virthost}}
 vnodes:
-`)
-	for n := 1; n <= vnodes; n++ {
-		id := fmt.Sprintf("%s-%d", base, n)
-		h.vnodes = append(h.vnodes, id)
-		fmt.Fprintf(&b, "  %s: {host: pc1, experiment: bench/many, name: node-%d, sshdport: %d, jail: {ip: 172.16.1.%d}}\n", id, n, 30000+n, n)
-		fmt.Fprintf(&members, "node-%d: 10.1.1.%d, ", n, n)
-	}
-	fmt.Fprintf(&b, `experiments:
+%sexperiments:
   bench/many:
     creator: alice
     keyhash: 5f4dcc3b5aa765d61d8327deb882cf99
     eventkey: 9e107d9d372bb6826bd81d3542a419d6
     mounts: none
     lans: {lan0: {mask: 255.255.255.0, members: {%s}}}
-`, strings.TrimSuffix(members.String(), ", "))
-	return b.Bytes()
+`, nodes, strings.TrimSuffix(members.String(), ", "))
+	return nil
+}
+
+// nodes names the vnodes, and returns their lines with more words in each. The
+// names are this run's own: cgroups are the host's.
+func (h *host) nodes(vnodes int, more string) string {
+	base := "b" + strconv.FormatInt(time.Now().UnixNano()%1e12, 36)
+	if more != "" {
+		more = ", " + more
+	}
+	var b strings.Builder
+	for n := 1; n <= vnodes; n++ {
+		id := fmt.Sprintf("%s-%d", base, n)
+		h.vnodes = append(h.vnodes, id)
+		fmt.Fprintf(&b, "  %s: {host: pc1, experiment: bench/many, name: node-%d, sshdport: %d, jail: {ip: 172.16.1.%d}%s}\n", id, n, 30000+n, n, more)
+	}
+	return b.String()
 }
 
 func (h *host) writeSite() (err error) {
@@ -164,6 +181,11 @@ func (h *host) boot(ctx context.Context, vnode string) ([]plan.Event, error) {
 func (h *host) kill(ctx context.Context, vnode string) (time.Duration, error) {
 	took, _, err := h.verb(ctx, supervise.Request{Verb: supervise.VerbKill, VNode: vnode})
 	return took, err
+}
+
+func (h *host) halt(ctx context.Context, vnode string) error {
+	_, _, err := h.verb(ctx, supervise.Request{Verb: supervise.VerbHalt, VNode: vnode})
+	return err
 }
 
 // bootAll boots vnodes and waits until all are up.

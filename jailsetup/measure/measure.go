@@ -7,6 +7,8 @@
 //	cost_linux.go    mem_outside, mem_inside, idle_cpu
 //	live_linux.go    adoption, enter
 //	lan_linux.go     lan
+//	configured_linux.go   isup, requests, storm_20, restart, mem_agents
+//	traffic_linux.go      pace, react, cbr_20, bulk
 //	runc_linux.go    the peer: runc run true
 //
 // It measures real programs on a testbed of its own, in network and mount
@@ -51,23 +53,24 @@ type Options struct {
 type measurement struct {
 	Figure
 	about string
-	jails int // vnodes that the testbed needs
+	jails int                             // vnodes that the testbed needs
+	make  func(h *host, vnodes int) error // the testbed's text
 	take  func(context.Context, *host, *Figure) error
 }
 
 // table is the figures, in the order in which they are taken.
 func table() []measurement {
-	return []measurement{
-		{Figure{Name: "phase_one", Limit: 1}, "boot, from the verb to the exec of PID 1, without tmcd's answers, as a share of runc run true", 1, phaseOne},
-		{Figure{Name: "kill", Limit: 4}, "kill of an idle jail until nothing is left, as a share of runc run true", 1, killing},
-		{Figure{Name: "linear_50", Limit: 1.3}, "phase one with 50 jails, as a share of it with 5", 50, linear},
-		{Figure{Name: "mem_outside", Unit: "MiB", Limit: 1}, "memory that a jail costs outside of its cgroup", 20, memoryOutside},
-		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's init, syslogd, cron and sshd, mean of 20, after 60 s", 20, memoryInside},
-		{Figure{Name: "idle_cpu", Unit: "%", Limit: 0.5}, "of one core, 20 idle jails with supervisor and proxy", 20, idleCPU},
-		{Figure{Name: "adoption", Unit: "s", Limit: 1}, "a killed supervisor's successor has 20 jails again", 20, adoption},
-		{Figure{Name: "enter", Unit: "ms", Limit: 50}, "jailsetup enter, from its start to the prompt", 1, entering},
-		{Figure{Name: "lan", Limit: 0.9, Least: true}, "TCP between two jails, as a share of a bare veth pair", 2, lanRate},
-	}
+	return slices.Concat([]measurement{
+		{Figure{Name: "phase_one", Limit: 1}, "boot, from the verb to the exec of PID 1, without tmcd's answers, as a share of runc run true", 1, plain, phaseOne},
+		{Figure{Name: "kill", Limit: 4}, "kill of an idle jail until nothing is left, as a share of runc run true", 1, plain, killing},
+		{Figure{Name: "linear_50", Limit: 1.3}, "phase one with 50 jails, as a share of it with 5", 50, plain, linear},
+		{Figure{Name: "mem_outside", Unit: "MiB", Limit: 1}, "memory that a jail costs outside of its cgroup", 20, plain, memoryOutside},
+		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's init, syslogd, cron and sshd, mean of 20, after 60 s", 20, plain, memoryInside},
+		{Figure{Name: "idle_cpu", Unit: "%", Limit: 0.5}, "of one core, 20 idle jails with supervisor and proxy", 20, plain, idleCPU},
+		{Figure{Name: "adoption", Unit: "s", Limit: 1}, "a killed supervisor's successor has 20 jails again", 20, plain, adoption},
+		{Figure{Name: "enter", Unit: "ms", Limit: 50}, "jailsetup enter, from its start to the prompt", 1, plain, entering},
+		{Figure{Name: "lan", Limit: 0.9, Least: true}, "TCP between two jails, as a share of a bare veth pair", 2, plain, lanRate},
+	}, configured(), traffic())
 }
 
 // Names are the figures' names, in order, with what they are.
@@ -97,7 +100,7 @@ func Take(ctx context.Context, o Options, names []string, report func(Figure)) e
 }
 
 func (m measurement) on(ctx context.Context, o Options) (f Figure, err error) {
-	h, err := newHost(ctx, o, m.jails)
+	h, err := newHost(ctx, o, m)
 	if err != nil {
 		return f, err
 	}
