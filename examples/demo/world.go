@@ -38,6 +38,9 @@ const (
 	webPort  = 8088
 )
 
+// runTimeout bounds what a program is waited for.
+const runTimeout = 2 * time.Minute
+
 // world is the demo's testbed while it stands.
 type world struct {
 	bin       string // directory of the programs
@@ -91,7 +94,7 @@ func (w *world) setUp(ctx context.Context) error {
 	}
 	w.host = control.Host
 	for _, step := range []func() error{
-		w.plantSecrets, w.makeKeys, w.makeTarball, w.writeTestbed,
+		w.plantSecrets, func() error { return w.makeKeys(ctx) }, w.makeTarball, w.writeTestbed,
 		func() error { return w.writeSite(prefix) },
 		func() error {
 			return w.runProgram(ctx, "tmcd-mock", "pki", filepath.Join(stateDir, "certs"),
@@ -155,9 +158,11 @@ func (w *world) publicKey(user string) string {
 	return strings.TrimSpace(string(data))
 }
 
-func (w *world) makeKeys() error {
+func (w *world) makeKeys(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
 	for _, user := range []string{"alice", "bob", "carol"} {
-		out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", user+"@demo", "-f", filepath.Join(stateDir, user)).CombinedOutput()
+		out, err := exec.CommandContext(ctx, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", user+"@demo", "-f", filepath.Join(stateDir, user)).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("ssh-keygen: %w: %s", err, bytes.TrimSpace(out))
 		}
@@ -209,7 +214,7 @@ func (w *world) runProgram(ctx context.Context, name string, args ...string) err
 }
 
 func (w *world) output(ctx context.Context, name string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, name), args...)
 	var stderr bytes.Buffer
@@ -227,9 +232,7 @@ func (w *world) jailsetup(ctx context.Context, args ...string) (string, error) {
 
 // takeDown removes everything that the demo made.
 func (w *world) takeDown() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	err := sweep(ctx)
+	err := sweep(context.Background())
 	if err == nil && w.before != nil {
 		err = w.awaitAsBefore()
 	}
@@ -244,6 +247,8 @@ func (w *world) takeDown() error {
 // sweep removes what a demo has made, whichever process made it: jails,
 // supervisor, tmcd-mock, files.
 func sweep(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
 	bin, err := binDir()
 	if err != nil {
 		return err

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -48,7 +47,11 @@ func checkShapedLAN(ctx context.Context, w *world) error {
 		if err != nil {
 			return err
 		}
-		time.Sleep(watched * time.Second)
+		select {
+		case <-time.After(watched * time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 		after, err := received(ctx, w, sink)
 		if err != nil {
 			return err
@@ -98,19 +101,14 @@ func received(ctx context.Context, w *world, sink string) (l sinkLine, err error
 }
 
 // makeTools packs what the example installs.
-func makeTools(dir string) error {
+func makeTools(ctx context.Context, w *world, dir string) error {
 	to := filepath.Join(dir, "proj/jails")
 	if err := os.MkdirAll(to, 0o755); err != nil {
 		return err
 	}
-	out, err := exec.Command("tar", "-czf", filepath.Join(to, "tools.tar.gz"), "-C", filepath.Join(examplesDir(), "software"), "tools").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("tar: %w: %s", err, out)
-	}
-	return nil
+	_, err := w.output(ctx, "tar", "-czf", filepath.Join(to, "tools.tar.gz"), "-C", w.dir, "tools")
+	return err
 }
-
-func examplesDir() string { return os.Args[1] }
 
 func checkSoftware(ctx context.Context, w *world) error {
 	return until(ctx, 10*time.Second, func() error {

@@ -35,9 +35,9 @@ const exampleTimeout = 10 * time.Minute
 // example is one testbed.
 type example struct {
 	name  string
-	files func(dir string) error                    // puts what the web server serves below dir; nil: nothing
-	check func(ctx context.Context, w *world) error // of a testbed that is up
-	run   func(ctx context.Context, w *world) error // in place of up, check and down
+	files func(ctx context.Context, w *world, dir string) error // puts what the web server serves below dir; nil: nothing
+	check func(ctx context.Context, w *world) error             // of a testbed that is up
+	run   func(ctx context.Context, w *world) error             // in place of up, check and down
 }
 
 func examples() []example {
@@ -117,7 +117,7 @@ func (w *world) do(ctx context.Context, e example) (err error) {
 	}
 	args := []string{"up", file}
 	if e.files != nil {
-		if err := e.files(temp); err != nil {
+		if err := e.files(ctx, w, temp); err != nil {
 			return err
 		}
 		args = append(args, "--files", temp)

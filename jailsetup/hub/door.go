@@ -2,6 +2,7 @@ package hub
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -42,9 +43,11 @@ type door struct {
 	listener   *net.UnixListener
 	log        *slog.Logger
 
+	open   context.Context // until the door is closed
+	finish context.CancelFunc
+
 	mu    sync.Mutex
 	conns map[net.Conn]bool
-	ended bool
 	guard event.Guard // what this jail has said
 	rate  bucket
 	logs  complaints
@@ -67,7 +70,9 @@ func (h *Hub) Open(d Door, l *net.UnixListener) error {
 			return errors.Join(err, l.Close())
 		}
 	}
+	ctx, finish := context.WithCancel(context.Background())
 	open := &door{
+		open: ctx, finish: finish,
 		hub: h, vnode: d.VNode, experiment: d.Experiment, root: d.Root, listener: l,
 		log: h.log.With("vnode", d.VNode), conns: map[net.Conn]bool{},
 		guard: event.Guard{Experiment: d.Experiment}, rate: bucket{left: burst},
@@ -101,9 +106,9 @@ func (h *Hub) Close(vnode string) error {
 
 func (d *door) close() error {
 	err := d.listener.Close()
+	d.finish()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ended = true
 	for c := range d.conns {
 		c.Close()
 	}
@@ -119,7 +124,7 @@ func (d *door) accept(x *experiment) {
 		}
 		if err != nil {
 			d.log.Warn("events: not accepted", "error", err)
-			time.Sleep(pause)
+			d.pause(pause)
 			pause = min(2*pause, time.Second)
 			continue
 		}
@@ -142,11 +147,22 @@ func (d *door) accept(x *experiment) {
 	}
 }
 
+// pause waits, but not beyond the door's closing.
+func (d *door) pause(wait time.Duration) {
+	if wait <= 0 {
+		return
+	}
+	select {
+	case <-time.After(wait):
+	case <-d.open.Done():
+	}
+}
+
 // enter counts a connection in, if there is room.
 func (d *door) enter(c net.Conn) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.ended || len(d.conns) == maxConnections {
+	if d.open.Err() != nil || len(d.conns) == maxConnections {
 		return false
 	}
 	d.conns[c] = true
@@ -192,7 +208,7 @@ func (d *door) read(x *experiment, s *subscriber) {
 			}
 			return
 		}
-		time.Sleep(d.wait()) // its own lines wait, in its own socket
+		d.pause(d.wait()) // its own lines wait, in its own socket
 		if err := d.said(x, s, line); err != nil {
 			d.complain("event of a jail refused", err)
 		}

@@ -21,6 +21,9 @@ const (
 	lanSeconds = 2
 )
 
+// rateTimeout bounds one client, with the server's beginning.
+const rateTimeout = 10*time.Second + lanSeconds*time.Second
+
 // algorithm is the congestion control of both: one that every jail may choose.
 const algorithm = "reno"
 
@@ -49,7 +52,7 @@ func lanRate(ctx context.Context, h *host, f *Figure) error {
 	var ours, theirs []float64
 	for range lanRounds {
 		// The peer's server is the host's process, the jail's the jail's.
-		theirRate, err := rate(ctx, bare.client("10.99.0.2"))
+		theirRate, err := rate(ctx, bare.client(ctx, "10.99.0.2"))
 		if err != nil {
 			return fmt.Errorf("veth pair: %w", err)
 		}
@@ -75,7 +78,9 @@ func clientArgs(to string) []string {
 // rate runs an iperf3 client and reads what arrived, in bits a second. The
 // server may need a moment to begin.
 func rate(ctx context.Context, cmd *exec.Cmd) (float64, error) {
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	ctx, cancel := context.WithTimeout(ctx, rateTimeout)
+	defer cancel()
+	for {
 		again := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
 		again.SysProcAttr = cmd.SysProcAttr
 		out, err := again.Output()
@@ -93,64 +98,78 @@ func rate(ctx context.Context, cmd *exec.Cmd) (float64, error) {
 		if err == nil && said.End.Sum.Rate > 0 {
 			return said.End.Sum.Rate, nil
 		}
-		if time.Now().After(deadline) || ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return 0, fmt.Errorf("iperf3: %w: %s", err, said.Error)
+		case <-time.After(100 * time.Millisecond):
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 }
 
 // bare is two network namespaces, each with a process in it, joined by a veth
-// pair.
+// pair; an iperf3 serves in the other.
 type bare struct {
-	server, other *exec.Cmd
+	one, other, server *exec.Cmd
 }
 
 func newBare(ctx context.Context) (b *bare, err error) {
 	b = &bare{}
-	if b.other, err = inNewNet(ctx, "sleep", "1000"); err != nil {
-		return nil, err
+	for _, end := range []**exec.Cmd{&b.one, &b.other} {
+		if *end, err = inNewNet(ctx); err != nil {
+			return nil, errors.Join(err, b.close())
+		}
 	}
-	// The server waits for its address: it is started again until it has one.
-	if b.server, err = inNewNet(ctx, "sh", "-c", "until ip addr show | grep -q 10.99.0.2; do sleep 0.05; done; exec iperf3 -s"); err != nil {
+	if err := b.join(ctx); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
-	if err := b.join(); err != nil {
+	b.server = in(ctx, b.other.Process.Pid, "iperf3", "-s")
+	if err := b.server.Start(); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
 }
 
-func inNewNet(ctx context.Context, argv ...string) (*exec.Cmd, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+// inNewNet starts a process that does nothing but have a network namespace.
+func inNewNet(ctx context.Context) (*exec.Cmd, error) {
+	cmd := exec.CommandContext(ctx, "sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 	return cmd, cmd.Start()
 }
 
-func (b *bare) join() error {
+// in is a command in a process's network namespace.
+func in(ctx context.Context, pid int, argv ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "nsenter", append([]string{fmt.Sprintf("--net=/proc/%d/ns/net", pid)}, argv...)...)
+}
+
+func (b *bare) join(ctx context.Context) error {
 	one, two := netlink.NewLinkAttrs(), "bare1"
 	one.Name = "bare0"
-	pair := &netlink.Veth{LinkAttrs: one, PeerName: two, PeerNamespace: netlink.NsPid(b.server.Process.Pid)}
+	pair := &netlink.Veth{LinkAttrs: one, PeerName: two, PeerNamespace: netlink.NsPid(b.other.Process.Pid)}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("make veth pair: %w", err)
 	}
-	if err := netlink.LinkSetNsPid(pair, b.other.Process.Pid); err != nil {
+	if err := netlink.LinkSetNsPid(pair, b.one.Process.Pid); err != nil {
 		return err
 	}
 	for _, end := range [...]struct {
 		pid        int
 		name, addr string
-	}{{b.other.Process.Pid, "bare0", "10.99.0.1/24"}, {b.server.Process.Pid, "bare1", "10.99.0.2/24"}} {
-		if err := setAddress(end.pid, end.name, end.addr); err != nil {
+	}{{b.one.Process.Pid, "bare0", "10.99.0.1/24"}, {b.other.Process.Pid, "bare1", "10.99.0.2/24"}} {
+		if err := setAddress(ctx, end.pid, end.name, end.addr); err != nil {
 			return fmt.Errorf("set up %s: %w", end.name, err)
 		}
 	}
 	return nil
 }
 
-func setAddress(pid int, name, addr string) error {
-	for _, line := range [...]string{"addr add " + addr + " dev " + name, "link set " + name + " up"} {
-		out, err := exec.Command("sh", "-c", fmt.Sprintf("nsenter --net=/proc/%d/ns/net ip %s", pid, line)).CombinedOutput()
+// setTimeout bounds one call of ip.
+const setTimeout = 10 * time.Second
+
+func setAddress(ctx context.Context, pid int, name, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, setTimeout)
+	defer cancel()
+	for _, argv := range [...][]string{{"ip", "addr", "add", addr, "dev", name}, {"ip", "link", "set", name, "up"}} {
+		out, err := in(ctx, pid, argv...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)
 		}
@@ -158,14 +177,13 @@ func setAddress(pid int, name, addr string) error {
 	return nil
 }
 
-// client is an iperf3 in the other namespace.
-func (b *bare) client(to string) *exec.Cmd {
-	args := append([]string{fmt.Sprintf("--net=/proc/%d/ns/net", b.other.Process.Pid), "iperf3"}, clientArgs(to)...)
-	return exec.Command("nsenter", args...)
+// client is an iperf3 in the first namespace.
+func (b *bare) client(ctx context.Context, to string) *exec.Cmd {
+	return in(ctx, b.one.Process.Pid, append([]string{"iperf3"}, clientArgs(to)...)...)
 }
 
 func (b *bare) close() error {
-	for _, cmd := range []*exec.Cmd{b.server, b.other} {
+	for _, cmd := range []*exec.Cmd{b.server, b.one, b.other} {
 		if cmd != nil && cmd.Process != nil {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()

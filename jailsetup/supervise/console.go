@@ -33,16 +33,18 @@ type caller struct {
 type consoles struct {
 	listener *net.UnixListener
 	waiting  chan caller
+	closed   chan struct{}
 	once     sync.Once
 }
 
 func newConsoles(l *net.UnixListener) *consoles {
-	return &consoles{listener: l, waiting: make(chan caller, maxWaiting)}
+	return &consoles{listener: l, waiting: make(chan caller, maxWaiting), closed: make(chan struct{})}
 }
 
 func (c *consoles) close() error {
 	err := c.listener.Close()
 	c.once.Do(func() {
+		close(c.closed)
 		for {
 			select {
 			case w := <-c.waiting:
@@ -65,7 +67,11 @@ func (c *consoles) accept(log *slog.Logger) {
 			return
 		case err != nil:
 			log.Warn("console not accepted", "error", err)
-			time.Sleep(pause)
+			select {
+			case <-time.After(pause):
+			case <-c.closed:
+				return
+			}
 			pause = min(2*pause, time.Second)
 			continue
 		}

@@ -77,7 +77,11 @@ func (a *agents) serve(ctx context.Context, l *net.UnixListener) {
 			return
 		}
 		if err != nil {
-			time.Sleep(pause)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
+			}
 			pause = min(2*pause, time.Second)
 			continue
 		}

@@ -26,6 +26,7 @@ type sink struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]bool
 	closed bool
+	gone   chan struct{} // closed with it
 	done   sync.WaitGroup
 }
 
@@ -33,7 +34,7 @@ type sink struct {
 func newSink(ctx context.Context, rec protocol.TrafGen, m *meter) (endpoint, error) {
 	at := address(rec.MyName, rec.MyPort)
 	lc := net.ListenConfig{Control: reuse}
-	s := &sink{meter: m, conns: make(map[net.Conn]bool)}
+	s := &sink{meter: m, conns: make(map[net.Conn]bool), gone: make(chan struct{})}
 	if rec.Proto == "udp" {
 		c, err := lc.ListenPacket(ctx, "udp", at)
 		if err != nil {
@@ -69,7 +70,7 @@ func (s *sink) receive() {
 		}
 		if err != nil {
 			s.meter.change(func(c *counts) { c.errors++ })
-			time.Sleep(react)
+			s.pause(react)
 			continue
 		}
 		now := time.Now()
@@ -98,6 +99,14 @@ func (s *sink) receive() {
 	}
 }
 
+// pause waits, but not beyond the sink's closing.
+func (s *sink) pause(wait time.Duration) {
+	select {
+	case <-time.After(wait):
+	case <-s.gone:
+	}
+}
+
 func (s *sink) accept() {
 	pause := 5 * time.Millisecond
 	for {
@@ -106,7 +115,7 @@ func (s *sink) accept() {
 			return
 		}
 		if err != nil { // descriptors used up, for one: passes
-			time.Sleep(pause)
+			s.pause(pause)
 			pause = min(2*pause, time.Second)
 			continue
 		}
@@ -183,6 +192,9 @@ func (s *sink) setTOS(tos int) error {
 
 func (s *sink) close() {
 	s.mu.Lock()
+	if !s.closed {
+		close(s.gone)
+	}
 	s.closed = true
 	for c := range s.conns {
 		abort(c)
