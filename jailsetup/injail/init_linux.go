@@ -61,8 +61,10 @@ func initMain(args []string) int {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go p.serveConsole(ctx) // not waited for: its sessions end with everything else
-	go p.serveInitctl()    // nor this
+	// Neither is waited for: they end with PID 1, which ends after all other
+	// processes, those of sessions too.
+	go p.serveConsole(ctx)
+	go p.serveInitctl() // blocked in a read of the fifo, which nothing calls off
 	child, err := p.start(command)
 	if err != nil {
 		p.say(err.Error())

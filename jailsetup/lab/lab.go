@@ -139,7 +139,7 @@ func (l Lab) Serve(ctx context.Context, t Testbed, file, webRoot string) error {
 	if err := os.WriteFile(l.pidFile(), []byte(strconv.Itoa(pid)), 0o600); err != nil {
 		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
 	}
-	ended := make(chan error, 1)
+	ended := make(chan error, 1) // the goroutine outlives us, as tmcd-mock does: until we end it reaps
 	go func() { ended <- cmd.Wait() }()
 	return l.awaitMock(ctx, ended)
 }
@@ -236,6 +236,18 @@ func (l Lab) endMock() error {
 	return fmt.Errorf("tmcd-mock (process %d) doesn't end", pid)
 }
 
+// programError is a failed program's last words.
+type programError struct {
+	said  string
+	cause error // an [exec.ExitError], or why it couldn't run to its end
+}
+
+// Error implements error: the words say what a reader needs.
+func (e programError) Error() string { return e.said }
+
+// Unwrap implements errors' chain.
+func (e programError) Unwrap() error { return e.cause }
+
 // run runs one of our programs and makes its words the error.
 func (l Lab) run(ctx context.Context, name string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, runTimeout)
@@ -246,7 +258,7 @@ func (l Lab) run(ctx context.Context, name string, args ...string) (string, erro
 	out, err := cmd.Output()
 	if err != nil {
 		if said := strings.TrimSpace(stderr.String()); said != "" {
-			return "", errors.New(said)
+			return "", programError{said, err}
 		}
 		return "", fmt.Errorf("%s: %w", name, err)
 	}

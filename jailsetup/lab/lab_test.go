@@ -2,7 +2,10 @@ package lab
 
 import (
 	"encoding/json"
+	"errors"
 	"net/netip"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -74,5 +77,27 @@ func TestTestbedOfRows(t *testing.T) {
 				t.Errorf("testbed = %+v", got)
 			}
 		})
+	}
+}
+
+// TestProgramsWords: a failed program's words are the error, and how it ended
+// is still to be had.
+func TestProgramsWords(t *testing.T) {
+	_, err := Lab{Bin: "/bin"}.run(t.Context(), "sh", "-c", "echo no such testbed >&2; exit 3")
+	var exit *exec.ExitError
+	if err == nil || err.Error() != "no such testbed" || !errors.As(err, &exit) || exit.ExitCode() != 3 {
+		t.Errorf("error %v, exit %v; want the words, and code 3", err, exit)
+	}
+}
+
+// TestMakeOnce: of two that begin at the same time the second gets [ErrUp].
+func TestMakeOnce(t *testing.T) {
+	l := Lab{Dir: filepath.Join(t.TempDir(), "var/lab"), Bin: "/nonexistent"}
+	addr := Testbed{Addr: netip.MustParseAddr("172.16.1.0")}
+	if err := l.Make(t.Context(), addr); err == nil || errors.Is(err, ErrUp) || !l.Exists() {
+		t.Fatalf("the first: %v, and the directory is there: %t", err, l.Exists())
+	}
+	if err := l.Make(t.Context(), addr); !errors.Is(err, ErrUp) {
+		t.Errorf("the second: %v, want %v", err, ErrUp)
 	}
 }

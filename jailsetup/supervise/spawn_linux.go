@@ -59,7 +59,7 @@ func Spawn(ctx context.Context, site jail.Site, sitePath string) (net.Conn, erro
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the supervisor: %w", err)
 	}
-	ended := make(chan error, 1)
+	ended := make(chan error, 1) // the goroutine outlives us, as the supervisor does: until we end it reaps
 	go func() { ended <- cmd.Wait() }()
 	return awaitServer(ctx, site, ended, func() string { return since(log, begin) })
 }

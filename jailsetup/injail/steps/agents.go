@@ -147,7 +147,8 @@ func (n *Node) spawn(log string, wait time.Duration, args ...string) (pid int, e
 	if err != nil {
 		return 0, fmt.Errorf("start %s: %w", args[0], err)
 	}
-	// Its parent is the jail's init once we are gone; until then it's reaped here.
+	// Nobody waits for this goroutine: the agents outlive us, and their parent
+	// is then the jail's init; until then they are reaped here.
 	go cmd.Wait()
 	if err := ready.SetReadDeadline(time.Now().Add(wait)); err != nil {
 		return 0, err

@@ -38,7 +38,9 @@ func (r *Run) daemon(name, log string, argv ...string) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	go cmd.Wait() // until we end and init is its parent
+	// Nobody waits for this goroutine: the daemon outlives us, and is then
+	// init's. Until then it is reaped here, so that an ended one isn't found.
+	go cmd.Wait()
 	if _, err := r.put(pidFile(name), fmt.Appendf(nil, "%d %s\n", cmd.Process.Pid, want), 0o644, false); err != nil {
 		return errors.Join(err, cmd.Process.Kill())
 	}
