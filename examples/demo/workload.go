@@ -146,6 +146,6 @@ func (w *world) nothingLeft(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		return w.withWorld.diff(now)
+		return w.withWorld.Diff(now)
 	})
 }

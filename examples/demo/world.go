@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,6 +17,8 @@ import (
 	"syscall"
 	"time"
 
+	"emujail/jailsetup/lab"
+	"emujail/jailsetup/leftover"
 	"emujail/jailsetup/network"
 )
 
@@ -46,13 +47,13 @@ type world struct {
 	bin       string // directory of the programs
 	template  string // path of the testbed with marks to fill in
 	host      netip.Addr
-	site      string  // path of the site file
-	testbed   string  // path of the testbed file
-	manage    string  // tmcd-mock's socket
-	keep      bool    // leave the jails running at the end
-	before    listing // of the host before the demo
-	withWorld listing // and just before the first jail
-	secret    string  // words that must not be found in a jail
+	site      string           // path of the site file
+	testbed   string           // path of the testbed file
+	manage    string           // tmcd-mock's socket
+	keep      bool             // leave the jails running at the end
+	before    leftover.Listing // of the host before the demo
+	withWorld leftover.Listing // and just before the first jail
+	secret    string           // words that must not be found in a jail
 	mock      *exec.Cmd
 	serve     *exec.Cmd
 }
@@ -313,30 +314,20 @@ func until(ctx context.Context, most time.Duration, what string, f func() error)
 	}
 }
 
-// shown is what `tmcd-mock show --json` prints.
-type shown struct {
-	Nodes []struct {
-		ID      string            `json:"id"`
-		State   string            `json:"state"`
-		Reports map[string]string `json:"reports"`
-	} `json:"nodes"`
-}
-
 func (w *world) stateOf(ctx context.Context, vnode string) (string, error) {
 	out, err := w.output(ctx, "tmcd-mock", "show", "--json", "--manage", w.manage)
 	if err != nil {
 		return "", err
 	}
-	var s shown
-	if err := json.Unmarshal([]byte(out), &s); err != nil {
-		return "", fmt.Errorf("tmcd-mock show: %w", err)
+	states, err := lab.ReadStates([]byte(out))
+	if err != nil {
+		return "", err
 	}
-	for _, n := range s.Nodes {
-		if n.ID == vnode {
-			return n.State, nil
-		}
+	state, known := states[vnode]
+	if !known {
+		return "", fmt.Errorf("tmcd-mock doesn't know %s", vnode)
 	}
-	return "", fmt.Errorf("tmcd-mock doesn't know %s", vnode)
+	return state, nil
 }
 
 // explain says how to look around.

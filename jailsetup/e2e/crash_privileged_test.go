@@ -386,8 +386,8 @@ func (r *rig) cutPower(vnode string) {
 				errs = append(errs, err)
 			}
 		}
-		left, err := loops()
-		if len(left) > 0 {
+		now, err := list()
+		if left := now["loop devices"]; len(left) > 0 {
 			err = fmt.Errorf("%v", left)
 		}
 		return errors.Join(append(errs, err)...)
@@ -399,8 +399,8 @@ func (r *rig) cutPower(vnode string) {
 		}
 	}
 	r.await("the uplink's end", func() error {
-		now, err := interfaces()
-		if len(now) > 1 {
+		there, err := list()
+		if now := there["interfaces"]; len(now) > 1 {
 			err = fmt.Errorf("%v", now)
 		}
 		return err

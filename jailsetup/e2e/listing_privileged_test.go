@@ -5,25 +5,18 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/nftables"
-	"github.com/vishvananda/netlink"
+	"emujail/jailsetup/leftover"
 )
-
-// listing is what a jail could leave behind, a sorted list a kind. Of what is
-// shared with others on the machine only the run's own counts.
-type listing map[string][]string
 
 // quiet lists the host once no jail of the run is ending any more: a first
 // process stays in the process table for an instant.
-func quiet(t *testing.T) listing {
+func quiet(t *testing.T) leftover.Listing {
 	t.Helper()
 	last, err := list()
 	if err == nil {
@@ -31,7 +24,7 @@ func quiet(t *testing.T) listing {
 			time.Sleep(50 * time.Millisecond)
 			now, err := list()
 			if err == nil {
-				err = errors.Join(last.diff(now), now.diff(last))
+				err = errors.Join(last.Diff(now), now.Diff(last))
 			}
 			last = now
 			return err
@@ -43,94 +36,26 @@ func quiet(t *testing.T) listing {
 	return last
 }
 
-func list() (listing, error) {
-	l := listing{}
-	for kind, f := range map[string]func() ([]string, error){
-		"mounts": mounts, "interfaces": interfaces, "routes": routes, "rules": rules,
-		"cgroups": cgroups, "loop devices": loops, "processes": processes, "sockets": sockets,
-	} {
-		lines, err := f()
-		if err != nil {
-			return nil, fmt.Errorf("list %s: %w", kind, err)
-		}
-		slices.Sort(lines)
-		l[kind] = lines
-	}
-	return l, nil
-}
-
-// diff says what is now and wasn't, or was and isn't.
-func (l listing) diff(now listing) error {
-	var errs []error
-	for _, kind := range slices.Sorted(maps.Keys(l)) {
-		for _, line := range now[kind] {
-			if !slices.Contains(l[kind], line) {
-				errs = append(errs, fmt.Errorf("%s: left: %s", kind, line))
+// list looks at the host: of what is shared with others on the machine only the
+// run's own counts.
+func list() (leftover.Listing, error) {
+	return leftover.Scope{
+		// Of the tests' mount namespace, but for what others on the machine had in
+		// their own directories when it was copied: that goes when its mount point is
+		// removed there.
+		Mount: func(point string) bool {
+			others := strings.HasPrefix(point, "/tmp/") || strings.HasPrefix(point, "/run/")
+			return !others || strings.HasPrefix(point, runDir()+"/")
+		},
+		Backing: func(path string) bool { return strings.HasPrefix(path, runDir()+"/") },
+		Socket: func(path string) bool {
+			if strings.Contains(path, "/run/proxy.sock") {
+				return false // the proxy's own: it comes some time after the supervisor, and goes with it
 			}
-		}
-		for _, line := range l[kind] {
-			if !slices.Contains(now[kind], line) {
-				errs = append(errs, fmt.Errorf("%s: gone: %s", kind, line))
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func lines(path string) ([]string, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return strings.Split(strings.TrimSuffix(string(data), "\n"), "\n"), nil
-}
-
-// mounts are those of the tests' mount namespace, but for what others on the
-// machine had in their own directories when it was copied: that goes when its
-// mount point is removed there.
-func mounts() ([]string, error) {
-	info, err := lines("/proc/self/mountinfo")
-	var all []string
-	for _, line := range info {
-		f := strings.Fields(line)
-		root, point := f[3], f[4] // ids and counters change
-		others := strings.HasPrefix(point, "/tmp/") || strings.HasPrefix(point, "/run/")
-		if !others || strings.HasPrefix(point, runDir()+"/") {
-			all = append(all, root+" "+point)
-		}
-	}
-	return all, err
-}
-
-func interfaces() ([]string, error) {
-	links, err := netlink.LinkList()
-	var all []string
-	for _, l := range links {
-		all = append(all, fmt.Sprintf("%s %s", l.Attrs().Name, l.Type()))
-	}
-	return all, err
-}
-
-func routes() ([]string, error) {
-	list, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
-	var all []string
-	for _, r := range list {
-		all = append(all, fmt.Sprintf("%v dev %d via %v", r.Dst, r.LinkIndex, r.Gw))
-	}
-	return all, err
-}
-
-func rules() ([]string, error) {
-	c, err := nftables.New()
-	if err != nil {
-		return nil, err
-	}
-	tables, err := c.ListTables()
-	var all []string
-	for _, t := range tables {
-		all = append(all, fmt.Sprintf("table %d %s", t.Family, t.Name))
-	}
-	return all, err
+			return strings.HasPrefix(path, runDir()) || strings.HasPrefix(path, "@")
+		},
+		More: map[string]leftover.Lister{"cgroups": cgroups, "processes": processes},
+	}.List()
 }
 
 // cgroups are those of the run's vnodes.
@@ -141,18 +66,6 @@ func cgroups() ([]string, error) {
 	}
 	more, err := filepath.Glob("/sys/fs/cgroup/emulab/" + runKey() + "*")
 	return append(all, more...), err
-}
-
-func loops() ([]string, error) {
-	backing, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	var all []string
-	for _, path := range backing {
-		data, err := os.ReadFile(path)
-		if err == nil && strings.HasPrefix(string(data), runDir()+"/") {
-			all = append(all, filepath.Base(filepath.Dir(filepath.Dir(path)))+" "+strings.TrimSpace(string(data)))
-		}
-	}
-	return all, err
 }
 
 // processes are those in the tests' mount or network namespace, which are the
@@ -188,29 +101,4 @@ func sharesNamespace(dir string) bool {
 		}
 	}
 	return false
-}
-
-// sockets are the unix sockets with a path of the run's, and TCP listeners.
-func sockets() ([]string, error) {
-	unix, err := lines("/proc/self/net/unix")
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, line := range unix {
-		if strings.Contains(line, "/run/proxy.sock") {
-			continue // the proxy's own: it comes some time after the supervisor, and goes with it
-		}
-		if f := strings.Fields(line); len(f) == 8 && (strings.HasPrefix(f[7], runDir()) || strings.HasPrefix(f[7], "@")) {
-			all = append(all, f[7])
-		}
-	}
-	tcp, err := lines("/proc/self/net/tcp")
-	for _, line := range tcp {
-		const listening = "0A"
-		if f := strings.Fields(line); len(f) > 3 && f[3] == listening {
-			all = append(all, "tcp "+f[1])
-		}
-	}
-	return all, err
 }

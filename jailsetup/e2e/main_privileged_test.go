@@ -100,7 +100,7 @@ func runInside(m *testing.M) int {
 		if err != nil {
 			return err
 		}
-		return before.diff(now)
+		return before.Diff(now)
 	})
 	if left := openFiles(); len(left) > len(files) {
 		err = errors.Join(err, fmt.Errorf("descriptors left open: %s", strings.Join(left, " ")))

@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"emujail/jailsetup/leftover"
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/supervise"
 )
@@ -48,7 +49,7 @@ type rig struct {
 	foreign string   // a vnode of another host
 	serve   *child
 	mock    *child
-	before  listing
+	before  leftover.Listing
 
 	web         string // root of the web server, if there is one
 	leak        bool   // as in set
@@ -355,13 +356,13 @@ func (r *rig) takeDown() {
 // network namespaces in its own time.
 func (r *rig) asBefore() error { return r.isAs(r.before) }
 
-func (r *rig) isAs(before listing) error {
+func (r *rig) isAs(before leftover.Listing) error {
 	return until(5*time.Second, func() error {
 		now, err := list()
 		if err != nil {
 			return err
 		}
-		return before.diff(now)
+		return before.Diff(now)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"emujail/jailsetup/event"
+	"emujail/jailsetup/peer"
 )
 
 // errUnread is what a jail does that doesn't read its events.
@@ -117,21 +118,11 @@ func (d *door) close() error {
 
 // accept takes in connections of the jail's root.
 func (d *door) accept(x *experiment) {
-	for pause := 5 * time.Millisecond; ; {
-		c, err := d.listener.AcceptUnix()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			d.log.Warn("events: not accepted", "error", err)
-			d.pause(pause)
-			pause = min(2*pause, time.Second)
-			continue
-		}
-		pause = 5 * time.Millisecond
-		if uid, err := peerUID(c); err != nil || uid != d.root || !d.enter(c) {
+	complain := func(err error) { d.log.Warn("events: not accepted", "error", err) }
+	peer.Serve(d.open, d.listener, complain, func(c peer.Conn) {
+		if c.UID != d.root || !d.enter(c) {
 			c.Close()
-			continue
+			return
 		}
 		s := newSubscriber(d.vnode, c)
 		s.tooSlow = func() { d.complain("events: connection cut off", errUnread) }
@@ -144,7 +135,7 @@ func (d *door) accept(x *experiment) {
 			d.hub.leave(x, s)
 			d.exit(c)
 		})
-	}
+	})
 }
 
 // pause waits, but not beyond the door's closing.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -129,23 +128,4 @@ func bootClock() (id string, now time.Duration, err error) {
 		return "", 0, fmt.Errorf("read CLOCK_BOOTTIME: %w", err)
 	}
 	return strings.TrimSpace(string(data)), time.Duration(ts.Nano()), nil
-}
-
-// peerUID is the user who connected, as the host numbers users.
-func peerUID(c *net.UnixConn) (uint32, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var got error
-	if err := raw.Control(func(fd uintptr) {
-		cred, got = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return 0, err
-	}
-	if got != nil {
-		return 0, got
-	}
-	return cred.Uid, nil
 }

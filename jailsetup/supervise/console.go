@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -8,9 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"emujail/jailsetup/injail/console"
+	"emujail/jailsetup/peer"
 )
 
 // Limits of the console: what waits, and how long anybody is waited for.
@@ -22,29 +22,25 @@ const (
 	leaveTimeout = 10 * time.Second // for the jail's init to end a session whose verb is gone
 )
 
-// caller is a connection to a console socket with the process that made it.
-type caller struct {
-	*net.UnixConn
-	pid int
-}
-
 // consoles are one jail's: its init dials ahead, one connection waits for the
 // next session.
 type consoles struct {
 	listener *net.UnixListener
-	waiting  chan caller
-	closed   chan struct{}
+	waiting  chan peer.Conn
+	open     context.Context // until it is closed
+	finish   context.CancelFunc
 	once     sync.Once
 }
 
 func newConsoles(l *net.UnixListener) *consoles {
-	return &consoles{listener: l, waiting: make(chan caller, maxWaiting), closed: make(chan struct{})}
+	ctx, finish := context.WithCancel(context.Background())
+	return &consoles{listener: l, waiting: make(chan peer.Conn, maxWaiting), open: ctx, finish: finish}
 }
 
 func (c *consoles) close() error {
 	err := c.listener.Close()
+	c.finish()
 	c.once.Do(func() {
-		close(c.closed)
 		for {
 			select {
 			case w := <-c.waiting:
@@ -60,32 +56,10 @@ func (c *consoles) close() error {
 // accept takes in connections until the listener closes. Too many push out the
 // oldest: whoever in the jail may reach the socket can't fill memory.
 func (c *consoles) accept(log *slog.Logger) {
-	for pause := 5 * time.Millisecond; ; {
-		conn, err := c.listener.AcceptUnix()
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			log.Warn("console not accepted", "error", err)
-			select {
-			case <-time.After(pause):
-			case <-c.closed:
-				return
-			}
-			pause = min(2*pause, time.Second)
-			continue
-		}
-		pause = 5 * time.Millisecond
-		pid, err := peer(conn)
-		if err != nil {
-			conn.Close()
-			continue
-		}
-		c.keep(caller{conn, pid})
-	}
+	peer.Serve(c.open, c.listener, func(err error) { log.Warn("console not accepted", "error", err) }, c.keep)
 }
 
-func (c *consoles) keep(w caller) {
+func (c *consoles) keep(w peer.Conn) {
 	for {
 		select {
 		case c.waiting <- w:
@@ -101,13 +75,15 @@ func (c *consoles) keep(w caller) {
 }
 
 // take waits for a connection that the jail's init, and nobody else, has made.
+// The pid is held against that of the jail's first process, which the supervisor
+// has pinned: no other can have it.
 func (c *consoles) take(pid int) (net.Conn, error) {
 	deadline := time.NewTimer(enterTimeout)
 	defer deadline.Stop()
 	for {
 		select {
 		case w := <-c.waiting:
-			if w.pid == pid && hello(w) == nil {
+			if w.PID == pid && hello(w) == nil {
 				return w, nil
 			}
 			w.Close()
@@ -130,26 +106,6 @@ func hello(c net.Conn) error {
 		return fmt.Errorf("first frame is %s", f.Type)
 	}
 	return c.SetReadDeadline(time.Time{})
-}
-
-// peer is the process that connected. Its pid is held against that of the
-// jail's first process, which the supervisor has pinned: no other can have it.
-func peer(c *net.UnixConn) (int, error) {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var cred *unix.Ucred
-	var got error
-	if err := raw.Control(func(fd uintptr) {
-		cred, got = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}); err != nil {
-		return 0, err
-	}
-	if got != nil {
-		return 0, got
-	}
-	return int(cred.Pid), nil
 }
 
 // session passes frames between a verb and a jail's init until either ends. A
