@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"emujail/jailsetup/lab"
 )
 
 // Where the two hosts keep their things; their site files say so too.
@@ -125,17 +126,7 @@ func (w *world) states(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var shown struct {
-		Nodes []struct{ ID, State string }
-	}
-	if err := json.Unmarshal([]byte(out), &shown); err != nil {
-		return nil, err
-	}
-	states := map[string]string{}
-	for _, n := range shown.Nodes {
-		states[n.ID] = n.State
-	}
-	return states, nil
+	return lab.ReadStates([]byte(out))
 }
 
 func (w *world) bothUp(ctx context.Context) error {

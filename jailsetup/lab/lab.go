@@ -167,10 +167,16 @@ func (l Lab) States(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return ReadStates([]byte(out))
+}
+
+// ReadStates reads what `tmcd-mock show --json` prints: each node's state, by
+// its id.
+func ReadStates(out []byte) (map[string]string, error) {
 	var shown struct {
 		Nodes []struct{ ID, State string }
 	}
-	if err := json.Unmarshal([]byte(out), &shown); err != nil {
+	if err := json.Unmarshal(out, &shown); err != nil {
 		return nil, fmt.Errorf("tmcd-mock show: %w", err)
 	}
 	states := map[string]string{}
