@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 // Why a caller isn't believed.
@@ -68,12 +69,20 @@ type attestor struct {
 	once sync.Once
 }
 
-// identify says who connected. The error is nil if the caller lies in h, or if
-// h is unknown; errStranger if it lies elsewhere; errNobody if nobody can tell.
-func (a *attestor) identify(conn net.Conn, h home) (Peer, error) {
-	sock, ok := conn.(*net.UnixConn)
-	if !ok {
-		return Peer{}, ifKnown(h, errNobody)
+// A witness is what is known of a caller, and a hold on its process, so that it
+// can be asked for its name when there is time.
+type witness struct {
+	Peer
+	pidfd int // 0: none
+}
+
+// identify says who connected; release must follow. The error is nil if the
+// caller lies in h, or if h is unknown; errStranger if it lies elsewhere;
+// errNobody if nobody can tell.
+func (a *attestor) identify(conn net.Conn, h home) (witness, error) {
+	sock, ok := conn.(syscall.Conn)
+	if !ok || conn.LocalAddr().Network() != "unix" {
+		return witness{}, ifKnown(h, errNobody)
 	}
 	return a.identifyUnix(sock, h)
 }

@@ -3,8 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"net"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -19,84 +18,99 @@ const infoMask = unix.PIDFD_INFO_PID | unix.PIDFD_INFO_CREDS | unix.PIDFD_INFO_C
 // can't mean another one, and asks the pidfd for its cgroup: one answer about
 // one process, nothing to race with. Kernels before 6.13 lack the question;
 // there /proc is read, between two looks that the process is still the same.
-func (a *attestor) identifyUnix(conn *net.UnixConn, h home) (Peer, error) {
+func (a *attestor) identifyUnix(conn syscall.Conn, h home) (witness, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
-		return Peer{}, errNobody
+		return witness{}, errNobody
 	}
-	var pidfd int
-	var cred *unix.Ucred
-	var pidfdErr, credErr error
+	var w witness
+	var pidfdErr error
 	err = raw.Control(func(fd uintptr) { // inside, so that fd can't be re-used
-		pidfd, pidfdErr = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD)
-		if pidfdErr != nil {
-			cred, credErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		}
+		w.pidfd, pidfdErr = getNow(fd, unix.SO_PEERPIDFD)
 	})
 	if err != nil {
-		return Peer{}, errNobody
+		return witness{}, errNobody
 	}
 	if pidfdErr == nil {
-		defer unix.Close(pidfd)
-		peer, err := a.byPidfd(pidfd, h)
+		err := a.byPidfd(&w, h)
 		if !errors.Is(err, errUnsupported) {
-			return peer, err
+			return w, err
 		}
-		cred, credErr = peerCred(conn)
+		_ = closeNow(w.pidfd)
 	}
-	if credErr != nil || cred == nil {
-		return Peer{}, ifKnown(h, errNobody)
+	cred, credErr := peerCred(raw)
+	if credErr != nil {
+		return witness{}, ifKnown(h, errNobody)
 	}
 	if errors.Is(pidfdErr, unix.ESRCH) || errors.Is(pidfdErr, unix.EINVAL) {
-		return Peer{PID: int(cred.Pid), UID: int(cred.Uid)}, ifKnown(h, errNobody) // ended and reaped
+		peer := Peer{PID: int(cred.Pid), UID: int(cred.Uid)}
+		return witness{Peer: peer}, ifKnown(h, errNobody) // ended and reaped
 	}
-	return a.byProc(cred, h)
+	peer, err := a.byProc(cred, h)
+	return witness{Peer: peer}, err
 }
 
 // errUnsupported: this kernel's pidfds answer no such question.
 var errUnsupported = errors.New("PIDFD_GET_INFO is not supported")
 
-func peerCred(conn *net.UnixConn) (cred *unix.Ucred, err error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
+func peerCred(raw syscall.RawConn) (cred *unix.Ucred, err error) {
 	ctlErr := raw.Control(func(fd uintptr) {
 		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	return cred, errors.Join(ctlErr, err)
 }
 
-func (a *attestor) byPidfd(pidfd int, h home) (Peer, error) {
+func (a *attestor) byPidfd(w *witness, h home) error {
 	info := unix.PidfdInfo{Mask: infoMask}
-	err := unix.IoctlPidfdInfo(pidfd, &info)
+	err := askNow(w.pidfd, &info)
 	switch {
 	case errors.Is(err, unix.ESRCH):
-		return Peer{}, ifKnown(h, errNobody)
+		return ifKnown(h, errNobody)
 	case err != nil:
-		return Peer{}, errUnsupported
+		return errUnsupported
 	}
-	peer := Peer{PID: int(info.Tgid), UID: int(info.Euid), Comm: a.comm(int(info.Tgid))}
+	w.PID, w.UID = int(info.Tgid), int(info.Euid)
 	switch {
 	case !h.known():
-		return peer, nil
+		return nil
 	case info.Mask&unix.PIDFD_INFO_CGROUPID == 0:
-		return peer, errNobody
+		return errNobody
 	case h.cgroup != 0 && info.Cgroupid == h.cgroup:
-		return peer, nil
+		return nil
 	case h.path == "":
-		return peer, errStranger
+		return errStranger
 	}
 	// Not the jail's own cgroup: perhaps one below it.
-	path, err := a.cgroupPath(int(info.Tgid))
-	again := unix.PidfdInfo{Mask: infoMask}
-	if err != nil || unix.IoctlPidfdInfo(pidfd, &again) != nil || again.Mask&unix.PIDFD_INFO_PID == 0 {
-		return peer, errNobody // ended meanwhile: the path may be another process's
+	path, err := a.cgroupPath(w.PID)
+	if err != nil || !alive(w.pidfd) {
+		return errNobody // ended meanwhile: the path may be another process's
 	}
 	if !h.has(path) {
-		return peer, errStranger
+		return errStranger
 	}
-	return peer, nil
+	return nil
+}
+
+// alive reports whether the process's number is still its own.
+func alive(pidfd int) bool {
+	again := unix.PidfdInfo{Mask: infoMask}
+	return askNow(pidfd, &again) == nil && again.Mask&unix.PIDFD_INFO_PID != 0
+}
+
+// release asks for the process's name, once, and lets go of it. One that has
+// ended meanwhile has none: its number may be another's.
+func (a *attestor) release(w *witness) {
+	if w.pidfd == 0 {
+		return
+	}
+	if w.PID != 0 {
+		w.Comm = a.comm(w.PID)
+	}
+	if w.Comm != "" && !alive(w.pidfd) {
+		w.Comm = ""
+	}
+	_ = closeNow(w.pidfd)
+	w.pidfd = 0
 }
 
 // byProc is for kernels without PIDFD_GET_INFO. The same start time before and
@@ -176,36 +190,24 @@ func (a *attestor) read(pid int, name string, buf []byte) (text []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	ctlErr := raw.Control(func(dir uintptr) { text, err = readAt(int(dir), fmt.Sprintf("%d/%s", pid, name), buf) })
+	ctlErr := raw.Control(func(dir uintptr) { text, err = readFileNow(dir, strconv.Itoa(pid)+"/"+name, buf) })
 	return text, errors.Join(ctlErr, err)
 }
 
 // readFlags are the only ones that the sandbox lets through.
 const readFlags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW
 
-// readAt reads as much of a file as fits into buf.
-func readAt(dir int, path string, buf []byte) ([]byte, error) {
-	fd, err := unix.Openat(dir, path, readFlags, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(fd)
-	n, err := unix.Read(fd, buf)
-	if err != nil {
-		return nil, err
-	}
-	return buf[:n], nil
-}
-
 // refuseRights makes senders of descriptors fail (Linux 6.16; elsewhere nothing
 // happens, and a descriptor that comes is closed by the kernel unseen, since
 // nobody asks for it). Connections inherit it from the listening socket.
-func refuseRights(ln syscall.Conn) {
+// It reports whether they do.
+func refuseRights(ln syscall.Conn) bool {
 	raw, err := ln.SyscallConn()
 	if err != nil {
-		return
+		return false
 	}
-	_ = raw.Control(func(fd uintptr) {
-		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0)
+	ctlErr := raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PASSRIGHTS, 0)
 	})
+	return errors.Join(ctlErr, err) == nil
 }

@@ -226,8 +226,9 @@ func TestT24ANewCgroupOfTheSameNameIsAnother(t *testing.T) {
 	}
 	defer at.proc.Close()
 	oldHome := home{cgroup: old.inode, path: old.path}
-	if _, err := at.identify(conn, oldHome); err != nil {
-		t.Errorf("alive: %v", err)
+	who, err := at.identify(conn, oldHome)
+	if at.release(&who); err != nil || who.Comm == "" {
+		t.Errorf("alive: %+v, %v", who, err)
 	}
 	if err := os.WriteFile(filepath.Join(old.dir, "cgroup.kill"), []byte("1"), 0); err != nil {
 		t.Fatal(err)
@@ -236,8 +237,9 @@ func TestT24ANewCgroupOfTheSameNameIsAnother(t *testing.T) {
 	stdin.Close()
 	eventually(t, "the old cgroup is gone", func() bool { return os.Remove(old.dir) == nil })
 	fresh := makeCgroup(t, "proxytest-d")
-	if peer, err := at.identify(conn, home{cgroup: fresh.inode, path: fresh.path}); err == nil {
-		t.Errorf("a dead caller of the old jail is taken for one of the new: %+v", peer)
+	who, err = at.identify(conn, home{cgroup: fresh.inode, path: fresh.path})
+	if at.release(&who); err == nil || who.Comm != "" {
+		t.Errorf("a dead caller of the old jail is taken for one of the new: %+v", who)
 	}
 }
 

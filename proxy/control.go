@@ -52,6 +52,7 @@ func (s *server) successor(ctx context.Context, ln *net.UnixListener) (*control.
 			return nil, fmt.Errorf("wait for a supervisor: %w", err)
 		}
 		peer, err := s.attestor.identify(conn.Socket(), home{})
+		s.attestor.release(&peer)
 		if err == nil && (peer.UID == 0 || peer.UID == os.Geteuid()) {
 			return conn, nil
 		}
@@ -192,7 +193,7 @@ func (s *server) orderListen(o order) error {
 	}
 	var listeners []Listener
 	for i, f := range o.files {
-		ln, err := fileListener(f, "unix")
+		ln, err := doorOf(f)
 		if err != nil {
 			return errors.Join(fmt.Errorf("socket of %q: %w", o.m.VNodes[i].VNode, err), closeListeners(listeners))
 		}
@@ -286,6 +287,15 @@ func (s *server) orderControl(o order) (*net.UnixListener, error) {
 		return nil, fmt.Errorf("%d sockets, want one", len(o.files))
 	}
 	return fileListener(o.files[0], "unixpacket")
+}
+
+// doorOf makes a jail's socket of a copy of f.
+func doorOf(f *os.File) (net.Listener, error) {
+	ln, err := fileListener(f, "unix")
+	if err != nil {
+		return nil, err
+	}
+	return newDoor(ln)
 }
 
 // fileListener makes a listener of a copy of f, if it is a unix socket of that

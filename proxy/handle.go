@@ -3,7 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
+	"io"
 	"sync"
 	"time"
 
@@ -15,8 +15,25 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
+// A visit is what is known of one request on its way.
+type visit struct {
+	jail *jail
+	r    *reader
+	who  witness
+	line Line
+	tmcd io.Closer // the connection that has brought the whole answer; nil: none
+}
+
+// leave closes what isn't the caller's.
+func (v *visit) leave() {
+	if v.tmcd != nil {
+		_ = v.tmcd.Close()
+	}
+}
+
 // handle is one connection's life: one request, its answer or a reset, one
-// audit line. Whoever said nothing gets no line.
+// audit line. Whoever said nothing gets no line. The caller's end comes first of
+// what is left to do: it waits for it.
 func (s *server) handle(w job) {
 	j, conn, place := w.jail, w.conn, w.place
 	defer j.done.Done()
@@ -25,6 +42,8 @@ func (s *server) handle(w job) {
 			s.open.Add(-1)
 		}
 	}()
+	v := visit{jail: j, line: Line{Time: w.start, VNode: j.vnode}}
+	defer v.leave()
 	defer conn.Close()
 	cut := context.AfterFunc(j.alive, func() { _ = conn.Close() })
 	defer cut()
@@ -38,17 +57,18 @@ func (s *server) handle(w job) {
 	if err := r.first(s.o.Deadlines.Idle); err != nil || !place.speaks() {
 		return
 	}
-	line := Line{Time: w.start, VNode: j.vnode}
-	err = s.serve(j, r, &line)
+	v.r = r
+	err = s.serve(&v)
 	if err == nil {
 		r.finish()
 	}
-	s.account(j, r, &line, err) // before the caller sees the end, and may look
+	s.account(&v, err) // before the caller sees the end, and may look
 }
 
 // serve is the way of one request, step by step (docs/design.md §1). No step
 // looks back at an earlier one.
-func (s *server) serve(j *jail, r *reader, line *Line) error {
+func (s *server) serve(v *visit) error {
+	j, line := v.jail, &v.line
 	leave, err := s.turn(j)
 	if err != nil {
 		return err
@@ -57,7 +77,8 @@ func (s *server) serve(j *jail, r *reader, line *Line) error {
 	s.active.Add(1)
 	defer s.active.Add(-1)
 
-	line.Peer, err = s.attestor.identify(r.conn, j.home)
+	v.who, err = s.attestor.identify(v.r.conn, j.home)
+	defer s.attestor.release(&v.who)
 	if err != nil {
 		j.counts.strangers.Add(1)
 		line.Why = err.Error()
@@ -65,7 +86,7 @@ func (s *server) serve(j *jail, r *reader, line *Line) error {
 			return err
 		}
 	}
-	req, err := r.request(s.o.Deadlines)
+	req, err := v.r.request(s.o.Deadlines)
 	line.Command, line.Stripped = req.command, req.stripped
 	j.counts.spoofs.Add(uint64(req.spoofs))
 	if err != nil {
@@ -75,7 +96,7 @@ func (s *server) serve(j *jail, r *reader, line *Line) error {
 	if err := j.rules.Load().check(req); err != nil {
 		return err
 	}
-	return s.relay(j, r.conn, req, line)
+	return s.relay(v, req)
 }
 
 // turn waits until the jail may have one more request: among those at once,
@@ -139,14 +160,19 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// relay asks tmcd in the jail's name and brings the answer to conn.
-func (s *server) relay(j *jail, conn net.Conn, req request, line *Line) error {
+// relay asks tmcd in the jail's name and brings the answer to the caller. The
+// caller is asked for its name while tmcd makes its answer.
+func (s *server) relay(v *visit, req request) error {
 	tmcd := s.tmcd.Load()
 	if tmcd == nil {
 		return errAway
 	}
-	out := &answer{conn: conn, limit: s.o.Deadlines.Write, slow: func() {}, failed: func() { s.tmcdErrors.Add(1) }}
-	defer func() { line.ReplyBytes = out.written }()
+	j := v.jail
+	out := &answer{
+		conn: v.r.conn, limit: s.o.Deadlines.Write,
+		slow: func() {}, failed: func() { s.tmcdErrors.Add(1) }, sent: func() { s.attestor.release(&v.who) },
+	}
+	defer func() { v.line.ReplyBytes, v.tmcd = out.written, out.tmcd }()
 	if req.command == bossinfo {
 		_, err := out.Write(tmcd.bossinfo())
 		return err
@@ -165,12 +191,14 @@ func (s *server) passGate(j *jail) (leave func(), err error) {
 }
 
 // account counts the request and writes its line.
-func (s *server) account(j *jail, r *reader, line *Line, err error) {
+func (s *server) account(v *visit, err error) {
+	j, line := v.jail, &v.line
+	line.Peer = v.who.Peer
 	line.Outcome = outcomeOf(err)
 	if err != nil {
 		line.Why = err.Error()
 	}
-	line.RequestBytes = int64(len(r.held.data()))
+	line.RequestBytes = int64(len(v.r.held.data()))
 	spent := time.Since(line.Time)
 	line.Millis = float64(spent.Microseconds()) / 1000
 	j.bytes.charge(time.Now(), float64(line.RequestBytes+line.ReplyBytes))

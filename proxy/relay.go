@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"time"
@@ -87,9 +88,17 @@ type answer struct {
 	limit   time.Duration // for one piece
 	slow    func()        // called when the caller is slow, perhaps more than once
 	failed  func()        // called when a tmcd couldn't be reached
+	sent    func()        // called when a request is on its way
+	tmcd    io.Closer     // the connection that brought the whole answer
 	written int64
 	err     error // of the caller's side
 }
+
+// Sent implements client.Attendant.
+func (a *answer) Sent() { a.sent() }
+
+// Done implements client.Attendant.
+func (a *answer) Done(c io.Closer) { a.tmcd = c }
 
 // mayRetry reports whether err says that nobody saw a byte of the request.
 func (a *answer) mayRetry(ctx context.Context, err error) bool {

@@ -1,15 +1,19 @@
 package proxy
 
 import (
+	"bytes"
 	"fmt"
-	"hash/fnv"
+	"hash/crc32"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,34 +24,89 @@ import (
 // soakRequests is how many there are in all; PROXY_SOAK says another number.
 const soakRequests = 10000
 
-// faulty answers, and now and then breaks down: by what the request says, so
-// that the client knows what to expect.
-func faulty(c net.Conn, _ []byte, r protocol.Request) {
-	fault, _, _ := strings.Cut(string(r.Args), " ")
-	full := soakAnswer(r.ProxyFor, r.Command, string(r.Args))
-	tcp := c.(*net.TCPConn)
-	switch fault {
+// A soaker is tmcd and its callers' memory of what it said: it answers, and now
+// and then breaks down, by what the request says.
+type soaker struct{ buffers sync.Pool }
+
+func newSoaker() *soaker {
+	return &soaker{sync.Pool{New: func() any { b := make([]byte, 0, 16<<10); return &b }}}
+}
+
+// take answers one connection. It keeps nothing: there are millions.
+func (s *soaker) take(tcp *net.TCPConn) {
+	defer tcp.Close()
+	buf := s.buffers.Get().(*[]byte)
+	defer s.buffers.Put(buf)
+	raw, err := readAll(tcp, (*buf)[:0])
+	if err != nil {
+		return
+	}
+	r, err := protocol.ParseRequest(raw)
+	if err != nil {
+		return
+	}
+	fault, _, _ := bytes.Cut(r.Args, []byte{' '})
+	full := appendSoakAnswer(raw[len(raw):], r.ProxyFor, r.Command, r.Args)
+	switch string(fault) {
 	case "reset":
 		tcp.SetLinger(0)
 	case "reset-midway":
-		io.WriteString(c, full[:len(full)/2])
+		tcp.Write(full[:len(full)/2])
 		tcp.SetLinger(0)
 	case "slow":
-		for _, part := range strings.SplitAfterN(full, "=", 5) {
-			io.WriteString(c, part)
-			time.Sleep(time.Millisecond)
-		}
+		tcp.Write(full[:len(full)/2])
+		time.Sleep(time.Millisecond)
+		tcp.Write(full[len(full)/2:])
 	default:
-		io.WriteString(c, full)
+		tcp.Write(full)
 	}
 }
 
-// soakAnswer is a text that only this question of this jail gets, of a length
-// that depends on it.
-func soakAnswer(vnode, command, args string) string {
-	h := fnv.New32a()
-	io.WriteString(h, vnode+command+args)
-	return fmt.Sprintf("%s %s %s", vnode, command, args) + strings.Repeat(fmt.Sprintf("=%08x", h.Sum32()), int(h.Sum32()%500)) + "="
+func (s *soaker) serve(t *testing.T) netip.AddrPort {
+	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		for {
+			conn, err := ln.AcceptTCP()
+			if err != nil {
+				return
+			}
+			all.Go(func() { s.take(conn) })
+		}
+	})
+	t.Cleanup(func() { ln.Close(); all.Wait() })
+	return ln.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// readAll is io.ReadAll into a buffer that is there.
+func readAll(r io.Reader, buf []byte) ([]byte, error) {
+	for {
+		buf = slices.Grow(buf, 512)
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+}
+
+// appendSoakAnswer appends a text that only this question of this jail gets, of a
+// length that depends on it.
+func appendSoakAnswer(dst []byte, vnode, command string, args []byte) []byte {
+	start := len(dst)
+	dst = append(append(append(append(append(dst, vnode...), ' '), command...), ' '), args...)
+	sum := crc32.ChecksumIEEE(dst[start:])
+	word := fmt.Appendf(nil, "=%08x", sum)
+	for range sum % 500 {
+		dst = append(dst, word...)
+	}
+	return append(dst, '=')
 }
 
 // No answer ever reaches the wrong connection: 64 jails ask at random, tmcd
@@ -59,7 +118,7 @@ func TestSoakEachAnswerReachesItsQuestion(t *testing.T) {
 	}
 	const jails = 64
 	s, dir := supervise(t, "free", nil), t.TempDir()
-	s.useTmcd(startTmcd(t, faulty))
+	s.askAt(newSoaker().serve(t))
 	m := control.Message{Op: control.OpListen}
 	var files []*os.File
 	var paths []string
@@ -71,13 +130,18 @@ func TestSoakEachAnswerReachesItsQuestion(t *testing.T) {
 	}
 	s.order(m, files...)
 	var all sync.WaitGroup
+	var done atomic.Int64
+	begun := time.Now()
 	for i := range jails {
 		all.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(i), 1))
+			j := soakJail{path: paths[i], vnode: m.VNodes[i].VNode, random: rand.New(rand.NewPCG(uint64(i), 1))}
 			for n := range total / jails {
-				if err := soakOne(paths[i], m.VNodes[i].VNode, n, random); err != nil {
-					t.Errorf("%s, request %d: %v", m.VNodes[i].VNode, n, err)
+				if err := j.ask(n); err != nil {
+					t.Errorf("%s, request %d: %v", j.vnode, n, err)
 					return
+				}
+				if n := done.Add(1); n%max(1, int64(total/10)) == 0 {
+					t.Logf("%d requests, %.0f a second", n, float64(n)/time.Since(begun).Seconds())
 				}
 			}
 		})
@@ -85,31 +149,43 @@ func TestSoakEachAnswerReachesItsQuestion(t *testing.T) {
 	all.Wait()
 }
 
-func soakOne(path, vnode string, n int, random *rand.Rand) error {
-	faults := []string{"none", "none", "none", "slow", "reset", "reset-midway"}
-	commands := []string{"status", "accounts", "bootlog", "hostnames", "fullconfig"}
-	spoofs := []string{"", "", "PROXYFOR=pcvm1-7 ", "VNODEID=pcvm1-8 "}
-	fault, command := faults[random.IntN(len(faults))], commands[random.IntN(len(commands))]
-	args := fmt.Sprintf("%s %d %s", fault, n, strings.Repeat("x", random.IntN(3000)))
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+// A soakJail asks, with buffers that it keeps.
+type soakJail struct {
+	path, vnode            string
+	random                 *rand.Rand
+	request, reply, answer []byte
+}
+
+func (j *soakJail) ask(n int) error {
+	faults := [...]string{"none", "none", "none", "slow", "reset", "reset-midway"}
+	commands := [...]string{"status", "accounts", "bootlog", "hostnames", "fullconfig"}
+	spoofs := [...]string{"", "", "PROXYFOR=pcvm1-7 ", "VNODEID=pcvm1-8 "}
+	fault, command := faults[j.random.IntN(len(faults))], commands[j.random.IntN(len(commands))]
+	j.request = fmt.Appendf(j.request[:0], "%s%s ", spoofs[j.random.IntN(len(spoofs))], command)
+	head := len(j.request)
+	j.request = fmt.Appendf(j.request, "%s %d ", fault, n)
+	for range j.random.IntN(3000) {
+		j.request = append(j.request, 'x')
+	}
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: j.path, Net: "unix"})
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := io.WriteString(conn, spoofs[random.IntN(len(spoofs))]+command+" "+args); err != nil {
+	if _, err := conn.Write(j.request); err != nil {
 		return err
 	}
 	conn.CloseWrite()
-	reply, err := io.ReadAll(conn)
-	want := soakAnswer(vnode, command, args)
+	j.reply, err = readAll(conn, j.reply[:0])
+	j.answer = appendSoakAnswer(j.answer[:0], j.vnode, command, j.request[head:])
 	switch {
 	case strings.HasPrefix(fault, "reset"):
-		if !isReset(err) || !strings.HasPrefix(want, string(reply)) {
-			return fmt.Errorf("fault %s: %d bytes, %v", fault, len(reply), err)
+		if !isReset(err) || !bytes.HasPrefix(j.answer, j.reply) {
+			return fmt.Errorf("fault %s: %d bytes, %v", fault, len(j.reply), err)
 		}
-	case err != nil || string(reply) != want:
-		return fmt.Errorf("fault %s: %.100q, %v; want %.100q", fault, reply, err, want)
+	case err != nil || !bytes.Equal(j.reply, j.answer):
+		return fmt.Errorf("fault %s: %.100q, %v; want %.100q", fault, j.reply, err, j.answer)
 	}
 	return nil
 }

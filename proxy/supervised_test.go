@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -128,8 +129,13 @@ func socket(t testing.TB, dir, vnode string) (path string, f *os.File) {
 
 func (s *supervisor) useTmcd(f *fakeTmcd) {
 	s.t.Helper()
-	b := f.server()
-	s.order(control.Message{Op: control.OpTmcd, Servers: []control.Server{{Name: b.Name, Addrs: b.Addrs, Ports: b.Ports}}})
+	s.askAt(f.addr)
+}
+
+func (s *supervisor) askAt(tmcd netip.AddrPort) {
+	s.t.Helper()
+	server := control.Server{Name: "boss.example", Addrs: []netip.Addr{tmcd.Addr()}, Ports: []int{int(tmcd.Port())}}
+	s.order(control.Message{Op: control.OpTmcd, Servers: []control.Server{server}})
 }
 
 func TestSupervisorHandsOverAndTakesAway(t *testing.T) {

@@ -184,8 +184,19 @@ func (c *Client) Do(ctx context.Context, req protocol.Request) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
+// An Attendant is a writer of Stream's that has more to do than to write.
+type Attendant interface {
+	// Sent is called when the request is on its way: while tmcd makes its answer
+	// there is time.
+	Sent()
+
+	// Done takes a connection over whose reply is whole, to close it later.
+	Done(io.Closer)
+}
+
 // Stream sends req and copies the reply to w as it comes, without a bound on
-// its length. Errors are those of Do, and w's own.
+// its length. Errors are those of Do, and w's own. If w is an Attendant it hears
+// of more than the reply.
 func (c *Client) Stream(ctx context.Context, req protocol.Request, w io.Writer) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

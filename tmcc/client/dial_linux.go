@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -16,9 +17,11 @@ import (
 
 // A tcpConn is a TCP connection without what net.Dialer adds: a proxy makes one
 // for each request, and a third of its time was the ten system calls and two
-// wake-ups of Dial.
+// wake-ups of Dial. Its calls never block, so the scheduler isn't told of them:
+// it would wake a thread to look after the processor.
 type tcpConn struct {
 	*os.File
+	raw    syscall.RawConn
 	remote netip.AddrPort
 }
 
@@ -33,9 +36,16 @@ func dialTCP(ctx context.Context, addr netip.AddrPort, limit time.Duration, eage
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	conn := &tcpConn{os.NewFile(uintptr(fd), "tcp"), addr}
-	if eager {
-		err = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	conn := &tcpConn{File: os.NewFile(uintptr(fd), "tcp"), remote: addr}
+	conn.raw, err = conn.SyscallConn()
+	// The first bytes follow at once and say that the connection stands: without
+	// this the kernel says so before, in a segment of its own, which wakes the
+	// server for nothing.
+	if err == nil {
+		err = set(fd, syscall.TCP_QUICKACK, 0)
+	}
+	if err == nil && eager {
+		err = set(fd, syscall.TCP_NODELAY, 1)
 	}
 	if err == nil {
 		err = conn.connect(ctx, fd, &to, limit)
@@ -72,12 +82,8 @@ func (c *tcpConn) await(ctx context.Context, to *target, limit time.Duration) er
 		}
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Unix(1, 0)) })
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var result error
-	err = raw.Write(func(fd uintptr) bool {
+	err := c.raw.Write(func(fd uintptr) bool {
 		result = to.connect(int(fd))
 		return !pending(result)
 	})
@@ -140,54 +146,95 @@ func sockaddr(a netip.AddrPort) (t target, family int) {
 	return t, syscall.AF_INET6
 }
 
-// CloseWrite says that nothing more will be sent.
-func (c *tcpConn) CloseWrite() error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
+// set sets an option of TCP's.
+func set(fd, option, value int) error {
+	v := int32(value)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), syscall.IPPROTO_TCP, uintptr(option), uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0)
+	if errno != 0 {
+		return os.NewSyscallError("setsockopt", errno)
 	}
-	var result error
-	err = raw.Control(func(fd uintptr) { result = syscall.Shutdown(int(fd), syscall.SHUT_WR) })
-	return errors.Join(err, result)
+	return nil
 }
 
-// writeLast is Write and CloseWrite: the end goes in the last segment, where
-// there is room, and so wakes the other side once.
-func (c *tcpConn) writeLast(p []byte) error {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return err
+func shutdown(fd uintptr) error {
+	if _, _, errno := syscall.RawSyscall(unix.SYS_SHUTDOWN, fd, syscall.SHUT_WR, 0); errno != 0 {
+		return errno
 	}
+	return nil
+}
+
+// Read implements net.Conn.
+func (c *tcpConn) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	var n uintptr
+	var errno syscall.Errno
+	err := c.raw.Read(func(fd uintptr) bool {
+		for errno = syscall.EINTR; errno == syscall.EINTR; {
+			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+		}
+		return errno != syscall.EAGAIN
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case errno != 0:
+		return 0, errno
+	case n == 0:
+		return 0, io.EOF
+	}
+	return int(n), nil
+}
+
+// Write implements net.Conn.
+func (c *tcpConn) Write(p []byte) (int, error) { return c.write(p, syscall.MSG_NOSIGNAL) }
+
+func (c *tcpConn) write(p []byte, flags int) (n int, err error) {
 	var result error
-	err = raw.Write(func(fd uintptr) bool {
-		for len(p) > 0 {
-			var n int
-			n, result = send(int(fd), p, syscall.MSG_MORE|syscall.MSG_NOSIGNAL)
+	err = c.raw.Write(func(fd uintptr) bool {
+		for n < len(p) {
+			var sent int
+			sent, result = send(int(fd), p[n:], flags)
 			if result == syscall.EAGAIN {
 				return false
 			}
 			if result != nil && result != syscall.EINTR {
 				return true
 			}
-			p = p[n:]
+			n += sent
 		}
-		// An error here means that the peer is gone; reading will tell more.
-		_ = syscall.Shutdown(int(fd), syscall.SHUT_WR)
-		result = nil
 		return true
 	})
+	if n == len(p) {
+		return n, err
+	}
+	return n, errors.Join(err, result)
+}
+
+// CloseWrite says that nothing more will be sent.
+func (c *tcpConn) CloseWrite() error {
+	var result error
+	err := c.raw.Control(func(fd uintptr) { result = shutdown(fd) })
 	return errors.Join(err, result)
+}
+
+// writeLast is Write and CloseWrite: the end goes in the last segment, where
+// there is room, and so wakes the other side once.
+func (c *tcpConn) writeLast(p []byte) error {
+	if _, err := c.write(p, syscall.MSG_MORE|syscall.MSG_NOSIGNAL); err != nil {
+		return err
+	}
+	_ = c.CloseWrite() // an error here means that the peer is gone; reading will tell more
+	return nil
 }
 
 // LocalAddr implements net.Conn; nil: unknown.
 func (c *tcpConn) LocalAddr() net.Addr {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return nil
-	}
 	var at syscall.Sockaddr
-	_ = raw.Control(func(fd uintptr) { at, err = syscall.Getsockname(int(fd)) })
-	if err != nil {
+	var err error
+	ctlErr := c.raw.Control(func(fd uintptr) { at, err = syscall.Getsockname(int(fd)) })
+	if errors.Join(ctlErr, err) != nil {
 		return nil
 	}
 	switch at := at.(type) {

@@ -117,19 +117,36 @@ func (x exchange) attempt(ctx context.Context, e endpoint) (*redirect, error) {
 	if err != nil {
 		return nil, &dialError{fmt.Errorf("connect to %v: %w", e, cause(ctx, err))}
 	}
-	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
+	attendant, attended := x.out.(Attendant)
+	if !attended {
+		attendant = alone{}
+	}
 
 	if err := x.send(conn); err != nil {
+		conn.Close()
 		return nil, x.judge(ctx, "send to", e, err)
 	}
+	attendant.Sent()
 	target, err := x.receive(conn)
 	if err != nil {
+		conn.Close()
 		return nil, x.judge(ctx, "read the reply of", e, err)
 	}
-	return target, nil
+	if target != nil {
+		conn.Close()
+		return target, nil
+	}
+	attendant.Done(conn)
+	return nil, nil
 }
+
+// alone is the attendant where there is none.
+type alone struct{}
+
+func (alone) Sent()            {}
+func (alone) Done(c io.Closer) { _ = c.Close() }
 
 // judge says what a failure after the connect means. A UDP port that refuses
 // tells so only now, and nobody has seen the datagram.
