@@ -3,6 +3,7 @@ package jail
 import (
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/shape"
 )
 
 // wires is a jail's network: the steps that make it while the first process
@@ -10,7 +11,8 @@ import (
 type wires struct {
 	before []plan.Step // need no first process: done while it starts
 	steps  []plan.Step
-	links  int // interfaces of the experiment
+	ends   []network.HostEnd // of its interfaces
+	shaped []string          // those that are, by their names inside
 	// missing is what boss asks for and the site bears to be without.
 	missing []string
 }
@@ -38,15 +40,39 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 	if err != nil {
 		return wires{}, err
 	}
-	all := wires{steps: h.controlSteps(r, w), links: len(links), missing: missing}
+	all := wires{steps: h.controlSteps(r, w), missing: missing}
 	if len(links) > 0 {
 		all.before = []plan.Step{network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experimentName(w)}}
 	}
 	all.steps = append(all.steps, h.experimentSteps(r, w, links)...)
+	if err := all.note(all.steps); err != nil {
+		return wires{}, err
+	}
 	if len(routes) > 0 {
 		all.steps = append(all.steps, network.Routes{Control: h.Network, Type: w.Routing.Type, List: routes})
 	}
 	return all, nil
+}
+
+// note takes from the steps what permissions are enforced at.
+func (w *wires) note(steps []plan.Step) error {
+	for _, s := range steps {
+		switch s := s.(type) {
+		case interface {
+			HostEnd() (network.HostEnd, error)
+		}:
+			end, err := s.HostEnd()
+			if err != nil {
+				return err
+			}
+			w.ends = append(w.ends, end)
+		case shape.Step:
+			if !s.Link.Shape.Plain() {
+				w.shaped = append(w.shaped, s.Link.Interface)
+			}
+		}
+	}
+	return nil
 }
 
 // experimentName is an experiment's, as the network steps know it.

@@ -2,7 +2,6 @@ package jail
 
 import (
 	"encoding/json"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -37,7 +36,7 @@ func bounding(j protocol.JailConfig) []int {
 }
 
 // permitSteps are the steps of those bits that BPF programs enforce.
-func permitSteps(r Record, j protocol.JailConfig, cgroupDir string, links int) []plan.Step {
+func permitSteps(r Record, j protocol.JailConfig, cgroupDir string, w wires) []plan.Step {
 	var steps []plan.Step
 	bind := permit.Bind{CgroupDir: cgroupDir, PortLow: uint16(r.PortLow), PortHigh: uint16(r.PortHigh)}
 	if !j.InAddrAny {
@@ -47,11 +46,10 @@ func permitSteps(r Record, j protocol.JailConfig, cgroupDir string, links int) [
 		steps = append(steps, bind)
 	}
 	if j.BPFRO {
-		capture := permit.Capture{}
-		for n := range links + 1 {
-			capture.Links = append(capture.Links, "eth"+strconv.Itoa(n))
+		steps = append(steps, permit.Capture{Ends: w.ends})
+		if len(w.shaped) > 0 {
+			steps = append(steps, permit.CaptureInside{Links: w.shaped})
 		}
-		steps = append(steps, capture)
 	}
 	return steps
 }

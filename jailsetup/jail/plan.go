@@ -81,7 +81,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.imagePath(r.VNode)}}, p.Boot...)
 	}
 	p.Boot = append(p.Boot, wires.steps...)
-	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), wires.links)...)
+	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), wires)...)
 	p.Boot = append(p.Boot, Go{CgroupDir: cgroup.Dir(), Stage0: stage0, launch: p.launch})
 	return p, nil
 }

@@ -1,9 +1,11 @@
 package jail
 
 import (
+	"fmt"
 	"strings"
 
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/permit"
 	"emujail/jailsetup/plan"
 	"emujail/jailsetup/shape"
 	"emujail/protocol"
@@ -20,6 +22,21 @@ func ownMACs(interfaces []protocol.Interface) []string {
 		}
 	}
 	return macs
+}
+
+// GuardCapture has capture stay read-only on a link of a running jail that is
+// about to be shaped, see [permit.CaptureInside].
+func (s Site) GuardCapture(l shape.Link) error {
+	r, err := s.Load(l.Splice.VNode)
+	if err != nil {
+		return err
+	}
+	process, err := r.pin()
+	if err != nil {
+		return fmt.Errorf("jail %s: %w", r.VNode, err)
+	}
+	defer process.Close()
+	return permit.CaptureInside{Links: []string{l.Interface}}.Attach(process)
 }
 
 // shapeStep follows the step of an interface: it is shaped as tmcd says, or

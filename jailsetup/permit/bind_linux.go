@@ -71,11 +71,9 @@ func (b Bind) Do(context.Context, *plan.State) error {
 // attach loads a program and attaches it to a cgroup, beside others that may be
 // there, for as long as the cgroup lives.
 func attach(target int, kind ebpf.ProgramType, at ebpf.AttachType, code asm.Instructions) error {
-	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: "emujail", Type: kind, AttachType: at, Instructions: code, License: "none",
-	})
+	prog, err := load(kind, at, code)
 	if err != nil {
-		return fmt.Errorf("load program for %s: %w", at, err)
+		return err
 	}
 	defer prog.Close()
 	flags := uint32(unix.BPF_F_ALLOW_MULTI)
@@ -87,6 +85,19 @@ func attach(target int, kind ebpf.ProgramType, at ebpf.AttachType, code asm.Inst
 		return fmt.Errorf("attach program for %s: %w", at, err)
 	}
 	return nil
+}
+
+// programName is what bpftool and tc show of ours.
+const programName = "emujail"
+
+func load(kind ebpf.ProgramType, at ebpf.AttachType, code asm.Instructions) (*ebpf.Program, error) {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: programName, Type: kind, AttachType: at, Instructions: code, License: "none",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("load program for %s: %w", at, err)
+	}
+	return prog, nil
 }
 
 // Offsets in struct bpf_sock_addr (linux/bpf.h).

@@ -5,45 +5,120 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
 )
 
 // Capture is the step that makes capture read-only: what a packet socket sends
-// out by one of the jail's links is dropped (S11). The way around, a packet
-// socket that skips the queueing layer, is refused by the system call filter.
+// out by one of the jail's links is dropped where it arrives, at the link's host
+// end (S11), out of the jail's reach. What would come there as something else is
+// refused by the system call filter: a packet socket that hands over a frame to
+// be cut in pieces, which are no socket's any more, and one that skips the
+// queueing layer.
+//
+// A filter of the classic kind takes half a millisecond to attach; a program of
+// its own on the device (tcx) waits for a grace period, 7 to 13 ms in which no
+// other link on the host can be changed.
 type Capture struct {
-	Links []string // the jail's, by their names inside
+	Ends []network.HostEnd
 }
 
 // String implements [plan.Step].
 func (c Capture) String() string {
-	return "drop what capture sockets send: " + strings.Join(c.Links, ", ")
+	var names []string
+	for _, e := range c.Ends {
+		names = append(names, e.Inside)
+	}
+	return "drop what capture sockets send: " + strings.Join(names, ", ")
+}
+
+// Undo implements [plan.Step]: the filters go with the links.
+func (c Capture) Undo() ([]plan.Undo, error) { return nil, nil }
+
+// Do implements [plan.Step].
+func (c Capture) Do(context.Context, *plan.State) error {
+	prog, err := load(ebpf.SchedCLS, ebpf.AttachTCXIngress, dropInjected())
+	if err != nil {
+		return err
+	}
+	defer prog.Close()
+	var errs []error
+	for _, e := range c.Ends {
+		err := e.In(func(h *netlink.Handle, l netlink.Link) error { return filterIngress(h, l.Attrs().Index, prog) })
+		if err != nil {
+			errs = append(errs, fmt.Errorf("filter what %s sends: %w", e.Inside, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// filterIngress has the program judge each frame that arrives by the link.
+func filterIngress(h *netlink.Handle, index int, prog *ebpf.Program) error {
+	const need = "the kernel must have clsact and cls_bpf"
+	err := h.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
+		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+	}})
+	if err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("set clsact: %w (%s)", err, need)
+	}
+	err = h.FilterReplace(&netlink.BpfFilter{
+		FilterAttrs: netlink.FilterAttrs{
+			LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL,
+		},
+		Fd: prog.FD(), Name: programName, DirectAction: true,
+	})
+	if err != nil {
+		return fmt.Errorf("attach filter: %w (%s)", err, need)
+	}
+	return nil
+}
+
+// CaptureInside is the step that drops it where it leaves, for links that are
+// shaped: what stands at their host end may take a frame before a filter there
+// sees it.
+type CaptureInside struct {
+	Links []string // the jail's, by their names inside
+}
+
+// String implements [plan.Step].
+func (c CaptureInside) String() string {
+	return "drop what capture sockets send, inside: " + strings.Join(c.Links, ", ")
 }
 
 // Undo implements [plan.Step]: the programs go with the links.
-func (c Capture) Undo() ([]plan.Undo, error) { return nil, nil }
+func (c CaptureInside) Undo() ([]plan.Undo, error) { return nil, nil }
 
-// Do implements [plan.Step]. It attaches from a thread in the jail's network
-// namespace, since a link is known by its number there.
-func (c Capture) Do(_ context.Context, s *plan.State) error {
+// Do implements [plan.Step].
+func (c CaptureInside) Do(_ context.Context, s *plan.State) error { return c.Attach(s.NetNS) }
+
+// Attach does it in a network namespace, given as such or as a process that is
+// in it (a pidfd). Links that have the program keep it.
+func (c CaptureInside) Attach(where *os.File) error {
 	done := make(chan error, 1)
 	go func() {
 		// The thread isn't given back: one whose namespace was changed must
 		// serve nobody else.
 		runtime.LockOSThread()
-		done <- c.attachInside(int(s.NetNS.Fd()))
+		done <- c.attachInside(int(where.Fd()))
 	}()
-	return <-done
+	err := <-done
+	runtime.KeepAlive(where)
+	return err
 }
 
-func (c Capture) attachInside(netns int) error {
+// attachInside runs on a thread in the jail's network namespace, since a link is
+// known by its number there.
+func (c CaptureInside) attachInside(netns int) error {
 	if err := unix.Setns(netns, unix.CLONE_NEWNET); err != nil {
 		return fmt.Errorf("enter the jail's network namespace: %w", err)
 	}
@@ -51,7 +126,7 @@ func (c Capture) attachInside(netns int) error {
 	for _, name := range c.Links {
 		l, err := net.InterfaceByName(name)
 		if err == nil {
-			err = attach(l.Index, ebpf.SchedCLS, ebpf.AttachTCXEgress, dropInjected())
+			err = attachOnce(l.Index)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("link %s: %w", name, err))
@@ -60,29 +135,41 @@ func (c Capture) attachInside(netns int) error {
 	return errors.Join(errs...)
 }
 
+func attachOnce(index int) error {
+	there, err := link.QueryPrograms(link.QueryOptions{Target: index, Attach: ebpf.AttachTCXEgress})
+	if err != nil {
+		return fmt.Errorf("list programs: %w", err)
+	}
+	if len(there.Programs) > 0 {
+		return nil // ours: nobody inside can attach one
+	}
+	return attach(index, ebpf.SchedCLS, ebpf.AttachTCXEgress, dropInjected())
+}
+
 // Offsets in struct __sk_buff and struct bpf_sock (linux/bpf.h).
 const (
 	offSkbSock    = 168
 	offSockFamily = 4
 )
 
-// Verdicts of a tcx program.
+// Verdicts of a program on a link, of both kinds.
 const (
-	tcxNext = -1
-	tcxDrop = 2
+	verdictNext = -1
+	verdictDrop = 2
 )
 
 // dropInjected drops a frame whose socket is a packet socket. Frames of no
-// socket at all are the kernel's own, or forwarded.
+// socket at all are the kernel's own, or forwarded. A frame keeps its socket
+// across a veth pair, so it is known at either end.
 func dropInjected() asm.Instructions {
 	return asm.Instructions{
 		asm.LoadMem(asm.R1, asm.R1, offSkbSock, asm.DWord),
 		asm.JEq.Imm(asm.R1, 0, "next"),
 		asm.LoadMem(asm.R2, asm.R1, offSockFamily, asm.Word),
 		asm.JNE.Imm(asm.R2, unix.AF_PACKET, "next"),
-		asm.Mov.Imm(asm.R0, tcxDrop),
+		asm.Mov.Imm(asm.R0, verdictDrop),
 		asm.Return(),
-		asm.Mov.Imm(asm.R0, tcxNext).WithSymbol("next"),
+		asm.Mov.Imm(asm.R0, verdictNext).WithSymbol("next"),
 		asm.Return(),
 	}
 }

@@ -3,7 +3,6 @@
 package permit_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -11,16 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"emujail/jailsetup/limit"
 	"emujail/jailsetup/permit"
-	"emujail/jailsetup/plan"
 )
 
 // The tests run themselves again as the process that is held: in a cgroup of
@@ -32,11 +27,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// try binds and prints the address it got, or sends a frame.
+// try binds and prints the address it got.
 func try(network, addr string) int {
 	switch {
-	case network == "frame":
-		return tryFrame(addr)
 	case strings.HasPrefix(network, "udp"):
 		c, err := net.ListenPacket(network, addr)
 		if err != nil {
@@ -119,72 +112,4 @@ func TestBind(t *testing.T) {
 			}
 		})
 	}
-}
-
-// tryFrame sends one frame by a packet socket on the link.
-func tryFrame(name string) int {
-	l, err := net.InterfaceByName(name)
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0)
-	if err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	frame := make([]byte, 60)
-	for i := range 6 {
-		frame[i] = 0xff
-	}
-	frame[12], frame[13] = 0x88, 0xb5 // an ether type for experiments
-	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Index, Halen: 6}); err != nil {
-		fmt.Println(err)
-		return 1
-	}
-	return 0
-}
-
-// TestCapture: injection fails with the program and works without it.
-func TestCapture(t *testing.T) {
-	done := make(chan struct{})
-	go func() { // on a thread of its own, which ends with its namespace
-		defer close(done)
-		runtime.LockOSThread()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			t.Errorf("unshare: %v", err)
-			return
-		}
-		if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-			t.Errorf("lo up: %v: %s", err, out)
-			return
-		}
-		send := func() error { return exec.Command("/proc/self/exe", "try", "frame", "lo").Run() }
-		if err := send(); err != nil {
-			t.Errorf("without the program: %v", err)
-		}
-		ns, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer ns.Close()
-		if err := (permit.Capture{Links: []string{"lo"}}).Do(context.Background(), &plan.State{NetNS: ns}); err != nil {
-			t.Error(err)
-			return
-		}
-		if err := send(); err == nil {
-			t.Error("with the program a frame was sent")
-		}
-		c, err := net.Dial("udp4", "127.0.0.1:9")
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		if _, err := c.Write([]byte("x")); err != nil {
-			t.Errorf("an ordinary packet: %v", err)
-		}
-	}()
-	<-done
 }

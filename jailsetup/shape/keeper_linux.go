@@ -32,6 +32,7 @@ type Keeper struct {
 	program string // delaynode
 	log     *slog.Logger
 	netem   bool
+	guard   func(Link) error
 	kick    chan struct{} // a link needs the node
 
 	mu    sync.Mutex // one change at a time; held while the kernel or the node is told
@@ -41,8 +42,10 @@ type Keeper struct {
 }
 
 // NewKeeper reads the records of an earlier supervisor and finds out what the
-// kernel can do. [Keeper.Run] sets the links up again.
-func NewKeeper(runDir, program string, log *slog.Logger) (*Keeper, error) {
+// kernel can do. [Keeper.Run] sets the links up again. Before a link of a jail
+// that runs is spliced, guard makes its inner end keep what filters at the host
+// end did; it bears to have done so already.
+func NewKeeper(runDir, program string, guard func(Link) error, log *slog.Logger) (*Keeper, error) {
 	links, err := Records(runDir)
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func NewKeeper(runDir, program string, log *slog.Logger) (*Keeper, error) {
 		return nil, err
 	}
 	return &Keeper{
-		runDir: runDir, program: program, log: log, netem: netem,
+		runDir: runDir, program: program, guard: guard, log: log, netem: netem,
 		kick: make(chan struct{}, 1), links: links, up: make(chan struct{}),
 	}, nil
 }
@@ -88,13 +91,18 @@ func (k *Keeper) shape(ctx context.Context, l Link, again bool) error {
 	if again && !known {
 		return fmt.Errorf("shape %s: %w", l, ErrNoLink)
 	}
-	l.Spliced = known && old.Spliced || !l.Shape.Out.Plain() || !l.Shape.In.Plain()
+	l.Spliced = known && old.Spliced || !l.Shape.Plain()
 	if err := l.save(k.runDir); err != nil {
 		return err
 	}
 	k.links[id] = l
 	if !l.Spliced {
 		return nil
+	}
+	if again { // else the jail isn't running yet, and its own plan sees to it
+		if err := k.guard(l); err != nil {
+			return fmt.Errorf("guard %s: %w", l, err)
+		}
 	}
 	if err := l.Splice.Do(ctx, nil); err != nil {
 		return fmt.Errorf("splice %s: %w", l, err)
@@ -312,7 +320,10 @@ func (k *Keeper) restore(ctx context.Context) {
 		if !l.Spliced {
 			continue
 		}
-		err := l.Splice.Do(ctx, nil)
+		err := k.guard(l)
+		if err == nil {
+			err = l.Splice.Do(ctx, nil)
+		}
 		if err == nil {
 			err = k.setKernel(l)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -167,9 +168,9 @@ func carryByKernel(h *netlink.Handle, e network.SpliceEnds) error {
 }
 
 func redirect(h *netlink.Handle, from, to netlink.Link) error {
-	filters, err := h.FilterList(from, netlink.HANDLE_MIN_INGRESS)
-	if err == nil && len(filters) > 0 {
-		return nil // it is there: nothing else is ever put on an end
+	there, err := redirects(h, from)
+	if err == nil && len(there) > 0 {
+		return nil
 	}
 	in := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: from.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS,
@@ -178,15 +179,27 @@ func redirect(h *netlink.Handle, from, to netlink.Link) error {
 		return fmt.Errorf("set ingress of %s: %w", from.Attrs().Name, err)
 	}
 	all := &netlink.U32{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: from.Attrs().Index, Parent: netlink.MakeHandle(0xffff, 0), Priority: 1, Protocol: unix.ETH_P_ALL,
-		},
-		RedirIndex: to.Attrs().Index,
+		FilterAttrs: redirectAttrs(from),
+		RedirIndex:  to.Attrs().Index,
 	}
 	if err := h.FilterAdd(all); err != nil {
 		return fmt.Errorf("redirect %s to %s: %w", from.Attrs().Name, to.Attrs().Name, err)
 	}
 	return nil
+}
+
+// redirectAttrs is where a redirection stands.
+func redirectAttrs(end netlink.Link) netlink.FilterAttrs {
+	return netlink.FilterAttrs{
+		LinkIndex: end.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Priority: 2, Protocol: unix.ETH_P_ALL,
+	}
+}
+
+// redirects are the filters of [redirect]'s on an end. Before them a jail's host
+// end may have one that drops (package permit), on a qdisc of its own kind.
+func redirects(h *netlink.Handle, end netlink.Link) ([]netlink.Filter, error) {
+	list, err := h.FilterList(end, netlink.HANDLE_MIN_INGRESS)
+	return slices.DeleteFunc(list, func(f netlink.Filter) bool { return f.Type() != "u32" }), err
 }
 
 // uncarry ends what [carryByKernel] began.
@@ -201,12 +214,18 @@ func uncarry(h *netlink.Handle, e network.SpliceEnds) error {
 			return fmt.Errorf("list qdiscs of %s: %w", name, err)
 		}
 		for _, q := range list {
-			if q.Type() != "ingress" {
-				continue
+			if q.Type() == "ingress" {
+				if err := h.QdiscDel(q); err != nil {
+					return fmt.Errorf("take ingress of %s away: %w", name, err)
+				}
 			}
-			if err := h.QdiscDel(q); err != nil {
-				return fmt.Errorf("take ingress of %s away: %w", name, err)
-			}
+		}
+		there, err := redirects(h, l)
+		if err == nil && len(there) > 0 {
+			err = h.FilterDel(&netlink.U32{FilterAttrs: redirectAttrs(l)})
+		}
+		if err != nil {
+			return fmt.Errorf("end redirection of %s: %w", name, err)
 		}
 	}
 	return nil

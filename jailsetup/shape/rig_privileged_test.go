@@ -61,7 +61,7 @@ func newRig(t testing.TB, n int) *rig {
 
 func (r *rig) startKeeper() {
 	r.t.Helper()
-	k, err := NewKeeper(r.runDir, os.Getenv(programPath), slog.New(slog.NewTextHandler(io.Discard, nil)))
+	k, err := NewKeeper(r.runDir, os.Getenv(programPath), func(Link) error { return nil }, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type Step struct {
 // String implements [plan.Step].
 func (s Step) String() string {
 	b := s.Link.Shape
-	if b.Out.Plain() && b.In.Plain() {
+	if b.Plain() {
 		return fmt.Sprintf("leave %s unshaped", s.Link)
 	}
 	return fmt.Sprintf("shape %s: out %s; in %s", s.Link, b.Out, b.In)

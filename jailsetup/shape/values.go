@@ -54,6 +54,9 @@ type Both struct {
 	In  Shape `json:"in"`  // what it gets
 }
 
+// Plain tells whether nothing is shaped.
+func (b Both) Plain() bool { return b.Out.Plain() && b.In.Plain() }
+
 // Check says what of the shape can't be.
 func (s Shape) Check() error {
 	switch {

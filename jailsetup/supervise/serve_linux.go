@@ -111,7 +111,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	if s.hub, err = hub.New(site.EventsDir(), log); err != nil {
 		return nil, err
 	}
-	if s.links, err = shape.NewKeeper(site.Run, filepath.Join(site.Programs, "delaynode"), log); err != nil {
+	if s.links, err = shape.NewKeeper(site.Run, filepath.Join(site.Programs, "delaynode"), site.GuardCapture, log); err != nil {
 		return nil, err
 	}
 	s.host, err = jail.NewHost(site, jail.Hands{

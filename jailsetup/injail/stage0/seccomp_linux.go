@@ -98,10 +98,15 @@ const (
 	ebtSetEntries = 128
 )
 
-// setsockoptBody keeps captures from sending past the egress filter, and the
-// packet filter from being set by its older door.
+// packetVNetHdrSize is PACKET_VNET_HDR_SZ (linux/if_packet.h).
+const packetVNetHdrSize = 24
+
+// setsockoptBody keeps captures from sending past the filter at the links' host
+// ends, and the packet filter from being set by its older door. A frame that is
+// to be cut (PACKET_VNET_HDR) would arrive there in pieces that don't know their
+// socket.
 func setsockoptBody(o Options) body {
-	packet := on(2, anyBits, allow(), branch{unix.PACKET_QDISC_BYPASS, refuse(unix.EPERM)})
+	packet := on(2, anyBits, allow(), each(refuse(unix.EPERM), unix.PACKET_QDISC_BYPASS, unix.PACKET_VNET_HDR, packetVNetHdrSize)...)
 	branches := []branch{{unix.SOL_PACKET, packet}}
 	if !o.Netfilter {
 		no := refuse(unix.EPERM)

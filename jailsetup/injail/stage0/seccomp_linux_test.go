@@ -141,6 +141,8 @@ func TestSocketsBySwitch(t *testing.T) {
 			{"alg", unix.SYS_SOCKET, [6]uint64{unix.AF_ALG}, permit(false)},
 			{"can", unix.SYS_SOCKET, [6]uint64{unix.AF_CAN}, errno(unix.EAFNOSUPPORT)},
 			{"bypass", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_PACKET, unix.PACKET_QDISC_BYPASS}, permit(false)},
+			{"frames to be cut", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_PACKET, unix.PACKET_VNET_HDR}, permit(false)},
+			{"frames to be cut, by size", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_PACKET, packetVNetHdrSize}, permit(false)},
 			{"other packet option", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP}, allowed},
 			{"same number elsewhere", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_SOCKET, unix.PACKET_QDISC_BYPASS}, allowed},
 			{"iptables", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IP, xtSetReplace}, permit(o.Netfilter)},
