@@ -29,6 +29,29 @@ func inNamespace(ns *os.File, f func() error) error {
 	if ns == nil {
 		return errors.New("enter network namespace: none given")
 	}
+	defer runtime.KeepAlive(ns)
+	return elsewhere(func() error {
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("enter network namespace %s: %w", ns.Name(), err)
+		}
+		return nil
+	}, f)
+}
+
+// InNew runs f, as [inNamespace] does, in a network namespace that is made for
+// it, and that goes with it unless f keeps it.
+func InNew(f func() error) error {
+	return elsewhere(func() error {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return fmt.Errorf("make network namespace: %w", err)
+		}
+		return nil
+	}, f)
+}
+
+// elsewhere runs f on a thread of its own that enter has taken to another
+// network namespace, and brings the thread back.
+func elsewhere(enter, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -39,9 +62,9 @@ func inNamespace(ns *os.File, f func() error) error {
 			return
 		}
 		defer home.Close()
-		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		if err := enter(); err != nil {
 			runtime.UnlockOSThread()
-			done <- fmt.Errorf("enter network namespace %s: %w", ns.Name(), err)
+			done <- err
 			return
 		}
 		err = f()
@@ -50,9 +73,7 @@ func inNamespace(ns *os.File, f func() error) error {
 		}
 		done <- err
 	}()
-	err := <-done
-	runtime.KeepAlive(ns)
-	return err
+	return <-done
 }
 
 // newRouteHandle is a handle on the network namespace of the calling thread.
@@ -134,31 +155,12 @@ func ensurePin(runDir, name string) (f *os.File, made bool, err error) {
 // bindNewNamespace makes a network namespace on a thread of its own and mounts
 // it on path, which keeps it alive without a process.
 func bindNewNamespace(path string) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		home, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("open own network namespace: %w", err)
-			return
+	return InNew(func() error {
+		if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("pin network namespace on %s: %w", path, err)
 		}
-		defer home.Close()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("make network namespace: %w", err)
-			return
-		}
-		err = unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, "")
-		if err != nil {
-			err = fmt.Errorf("pin network namespace on %s: %w", path, err)
-		}
-		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- err
-	}()
-	return <-done
+		return nil
+	})
 }
 
 // ensurePinDir makes the directory of pins a private mount: pins then reach no

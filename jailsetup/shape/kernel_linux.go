@@ -3,8 +3,6 @@ package shape
 import (
 	"errors"
 	"fmt"
-	"os"
-	"runtime"
 	"slices"
 	"time"
 
@@ -267,29 +265,10 @@ func withRoutes(s network.Splice, f func(h *netlink.Handle) error) error {
 // probeNetem finds out whether this kernel has netem, on a loopback device of a
 // network namespace of its own.
 func probeNetem() (bool, error) {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread()
-		home, err := os.Open("/proc/thread-self/ns/net")
-		if err != nil {
-			runtime.UnlockOSThread()
-			done <- err
-			return
-		}
-		defer home.Close()
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-			runtime.UnlockOSThread()
-			done <- fmt.Errorf("make a network namespace: %w", err)
-			return
-		}
-		const loopback = 1
-		err = netlink.QdiscReplace(netemOf(loopback, Shape{Delay: time.Millisecond}))
-		if back := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); back == nil {
-			runtime.UnlockOSThread()
-		}
-		done <- err
-	}()
-	err := <-done
+	const loopback = 1
+	err := network.InNew(func() error {
+		return netlink.QdiscReplace(netemOf(loopback, Shape{Delay: time.Millisecond}))
+	})
 	switch {
 	case err == nil:
 		return true, nil
