@@ -54,10 +54,15 @@ func needs() []Need {
 	return []Need{
 		{"root", "jails are made of what only root may do", "run it with sudo", probeRoot},
 		{"cgroup v2", "killing a jail whole, knowing who asks", "mount -t cgroup2 none /sys/fs/cgroup/unified", probeCgroup},
-		{"user namespaces", "root in a jail is not root on the host", kernel, probeNamespace("user")},
-		{"network namespaces", "a jail's own network", kernel, probeNamespace("net")},
-		{"pid namespaces", "a jail's own processes", kernel, probeNamespace("pid")},
+		{"cgroup.kill", "ending a jail whole", kernel, probeCgroupKill},
+		{"namespaces", "root in a jail is not root on the host; its own processes, network and names", kernel + ", or allow more: sysctl user.max_user_namespaces", probeNamespaces},
 		{"mounts by descriptor", "no path of a jail is followed", kernel, probeFS("tmpfs")},
+		{"idmapped mounts", "files seen through a jail's ids", kernel, probeIDMap},
+		{"openat2", "nothing is removed across a mount or a link", kernel, probeOpenat2},
+		{"PIDFD_GET_INFO", "who calls at a jail's socket, how a jail has ended", kernel, probePidfd},
+		{"system call filters", "what jails may not call", kernel, probeSeccomp},
+		{"programs at cgroups and links", "the ports that a jail may bind, what its capture sockets may send", kernel, probePrograms},
+		{"nftables", "walls at the host's end of each link", kernel + ", or modprobe nf_tables", probeRules},
 		{"ext4", "the jails' disks", kernel, probeFS("ext4")},
 		{"proc for another pid namespace", "a jail's /proc, made outside", "boot Linux 6.18 or later", probePIDNS},
 		{"loop devices", "the jails' disks", "modprobe loop", probeFile("/dev/loop-control")},
@@ -103,10 +108,6 @@ func probeRoot() error {
 func probeCgroup() error {
 	_, err := limit.Discover()
 	return err
-}
-
-func probeNamespace(kind string) func() error {
-	return probeFile("/proc/self/ns/" + kind)
 }
 
 func probeFile(path string) func() error {
