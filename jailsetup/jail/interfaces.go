@@ -15,7 +15,7 @@ import (
 // experimentLinks makes of the ifconfig records the links of the experiment,
 // in an order that doesn't depend on the database's: eth1 is the first by LAN,
 // then by address. How the original made an interface has no meaning here; its
-// type says only which LAN it is on (linux.md §15):
+// type says only which LAN it is on (spec/linux.md §15):
 //
 //	veth, any   the LAN by its name
 //	loop        the same, on this host alone

@@ -13,7 +13,7 @@ import (
 
 // neverHeld are the capabilities that no jail keeps in its bounding set. Most
 // have no power in a user namespace anyway; out of the set they can't come
-// back either (linux.md §5, §8).
+// back either (spec/linux.md §5, §8).
 var neverHeld = [...]int{
 	unix.CAP_AUDIT_READ, unix.CAP_BLOCK_SUSPEND, unix.CAP_BPF, unix.CAP_LINUX_IMMUTABLE,
 	unix.CAP_MAC_ADMIN, unix.CAP_MAC_OVERRIDE, unix.CAP_MKNOD, unix.CAP_PERFMON,

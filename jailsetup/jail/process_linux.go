@@ -69,7 +69,7 @@ const reapTimeout = 2 * time.Second
 // Exit tells how the process behind a pidfd has ended. A child of ours is
 // waited for, and so leaves the process table. Of another's the kernel keeps
 // the status for whoever holds the pidfd, once its parent has reaped it
-// (linux.md §11); what it keeps is the main thread's, which a reboot(2) by
+// (spec/linux.md §11); what it keeps is the main thread's, which a reboot(2) by
 // another thread reaches as SIGKILL.
 func Exit(pidfd *os.File) (unix.WaitStatus, error) {
 	var info unix.Siginfo
@@ -141,7 +141,7 @@ func signal(pidfd *os.File, s unix.Signal) error {
 
 // Ending says in words how a first process ended, and whether it asked to be
 // started again: reboot(2) inside ends it by SIGHUP, halt and power-off by
-// SIGINT (linux.md §4, T36).
+// SIGINT (spec/linux.md §4, T36).
 func Ending(s unix.WaitStatus) (words string, again bool) {
 	switch {
 	case s.Signaled() && s.Signal() == unix.SIGHUP:

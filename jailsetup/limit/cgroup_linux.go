@@ -24,7 +24,7 @@ const KindCgroup = "cgroup"
 const KindKill = "kill"
 
 // Deadlines of the way back. A fork bomb at its limit dies in some 50 ms
-// (linux.md §13).
+// (spec/linux.md §13).
 const (
 	killTimeout   = 10 * time.Second
 	removeTimeout = 3 * time.Second
@@ -136,7 +136,7 @@ func (c Cgroup) writes() []write {
 }
 
 // ID is the kernel's id of the cgroup directory, which is its inode: what
-// PIDFD_GET_INFO tells of every process in it (linux.md §11).
+// PIDFD_GET_INFO tells of every process in it (spec/linux.md §11).
 func ID(dir string) (uint64, error) {
 	info, err := os.Stat(dir)
 	if err != nil {

@@ -17,7 +17,7 @@ const longestHaste = time.Second
 
 // Hasten has the kernel get ready to move a process between v1 cgroups, beside
 // what else a boot does: the first move after a pause waits for a grace period,
-// 10 to 24 ms, those that follow 0.1 ms (linux.md §7). It moves this process to
+// 10 to 24 ms, those that follow 0.1 ms (spec/linux.md §7). It moves this process to
 // where it is, which changes nothing, until stop is called, which waits for it to
 // end. Where no move is needed, or none is allowed, it does nothing.
 func (h Hierarchies) Hasten(ctx context.Context) (stop func()) {

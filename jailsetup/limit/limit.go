@@ -3,7 +3,7 @@
 //
 // The v2 directory serves killing, attestation and BPF programs; limits are
 // written where the kernel's controllers are, in v2 or in the v1 hierarchies
-// beside it (linux.md §7). A jail's directories lie below one named emulab in
+// beside it (spec/linux.md §7). A jail's directories lie below one named emulab in
 // each hierarchy, which goes with the last jail.
 //
 // The undo, [KindCgroup], kills what is left in the v2 directory and removes

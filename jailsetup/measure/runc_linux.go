@@ -57,7 +57,7 @@ func newRunc(h *host) (*runc, error) {
 	return r, os.WriteFile(filepath.Join(r.dir, "bundle", "config.json"), config, 0o644)
 }
 
-// moveMode tells what costs 10 ms and more where it is slow (linux.md §7).
+// moveMode tells what costs 10 ms and more where it is slow (spec/linux.md §7).
 func moveMode() string {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err == nil && strings.Contains(string(mounts), "favordynmods") {

@@ -18,13 +18,13 @@ import (
 // no undo.
 type Inside struct {
 	// IDBase is the host's id for the jail's root; its 65,536 ids may use ping
-	// sockets. The kernel takes the range as the writer counts (linux.md §5).
+	// sockets. The kernel takes the range as the writer counts (spec/linux.md §5).
 	IDBase uint32
 	// PortStart is the first port that needs no privilege to bind, 0 for the
 	// kernel's 1024.
 	PortStart uint16
 	// PortLow and PortHigh bound the ports that the kernel chooses, for a jail
-	// with a shared address (linux.md §8); both 0 for the kernel's range.
+	// with a shared address (spec/linux.md §8); both 0 for the kernel's range.
 	PortLow, PortHigh uint16
 	// Forward lets the jail route between its links (ROUTING=1).
 	Forward bool

@@ -17,7 +17,7 @@ import (
 )
 
 // goneTimeout is how long a link may take to vanish. A namespace that dies
-// takes its links along 14 to 60 ms later (linux.md §9.1).
+// takes its links along 14 to 60 ms later (spec/linux.md §9.1).
 const goneTimeout = 2 * time.Second
 
 // upTimeout is how long a link may take to come into service.
@@ -86,7 +86,7 @@ func deleteLink(ctx context.Context, h *netlink.Handle, name string) error {
 
 // deleteJailLinks deletes the vnode's link name. If all links of its group are
 // this vnode's, one message takes them all: each deletion alone costs 35 ms, and
-// fifty together the same (linux.md §9.1).
+// fifty together the same (spec/linux.md §9.1).
 func deleteJailLinks(ctx context.Context, h *netlink.Handle, vnode, name string, group uint32) error {
 	if group == 0 {
 		return deleteLink(ctx, h, name)

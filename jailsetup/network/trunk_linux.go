@@ -101,7 +101,7 @@ func (t Trunk) setUp(h *netlink.Handle, name, bridge string, mtu int) error {
 	if err != nil {
 		return fmt.Errorf("find bridge %s: %w", bridge, err)
 	}
-	if mtu != 0 { // it isn't lowered by itself (linux.md §9.2)
+	if mtu != 0 { // it isn't lowered by itself (spec/linux.md §9.2)
 		if err := h.LinkSetMTU(l, mtu); err != nil {
 			return fmt.Errorf("set MTU of %s to %d: %w", name, mtu, err)
 		}

@@ -13,7 +13,7 @@ import (
 	"emujail/jailsetup/plan"
 )
 
-// A real jail's network namespace belongs to its inner user namespace (linux.md
+// A real jail's network namespace belongs to its inner user namespace (spec/linux.md
 // §5). The steps work there, and its root sees the ping range as its own ids.
 func TestInnerUserNamespace(t *testing.T) {
 	r := newRig(t)

@@ -1,6 +1,6 @@
 // Package permit enforces those permission bits of jailconfig that the kernel
 // has no switch for, by small BPF programs in front of a jail's sockets and
-// links (jail.md §2.4, linux.md §5, §8):
+// links (jail.md §2.4, spec/linux.md §5, §8):
 //
 //	INADDRANY=0  a wildcard bind becomes the jail's primary address ([Bind])
 //	PORTRANGE    a bind outside the range is refused ([Bind]), for a jail that

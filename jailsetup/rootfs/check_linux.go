@@ -68,7 +68,7 @@ func firstLine(out []byte) string {
 }
 
 // awaitUnused waits until nobody has the image open. The loop device of the
-// last boot lets go of it some time after the jail's last process (linux.md
+// last boot lets go of it some time after the jail's last process (spec/linux.md
 // §13); two mounts of one disk would ruin it. A write lease is granted to the
 // only one that has the file open.
 func awaitUnused(ctx context.Context, path string) error {

@@ -11,7 +11,7 @@ import (
 )
 
 // copySparse copies the data of a file and leaves its holes holes: a reflink
-// where the file system has it, else 0.7 ms for 1.5 MiB in 512 (linux.md §3.1).
+// where the file system has it, else 0.7 ms for 1.5 MiB in 512 (spec/linux.md §3.1).
 func copySparse(ctx context.Context, from, to string) (err error) {
 	src, err := os.Open(from)
 	if err != nil {

@@ -60,7 +60,7 @@ func run(conn *net.UnixConn) error {
 		return err
 	}
 	placed := make(chan error, 1)
-	go func() { placed <- place(procs, first.cmd.Process.Pid) }() // 10-15 ms the first time (linux.md §7)
+	go func() { placed <- place(procs, first.cmd.Process.Pid) }() // 10-15 ms the first time (spec/linux.md §7)
 
 	ns, err := openNamespaces(first.cmd.Process.Pid)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Package spawn starts a jail's first process through jailspawn, a small
 // program of its own: a clone with a new user namespace copies the page tables
 // of whoever calls it, 0.5 ms from a small program and 15 ms from a fat one
-// (linux.md §2.1).
+// (spec/linux.md §2.1).
 //
 // The two talk over a socket pair, jailspawn's descriptor 3; the [Config] is
 // its standard input:
@@ -19,7 +19,7 @@
 // ends, stage 0 ends, and the mounts, the loop device and the namespaces end
 // with them. What is left is the cgroup, whose undo the plan has on disk.
 //
-// Design decision 7; the order is linux.md §2.2's.
+// Design decision 7; the order is spec/linux.md §2.2's.
 package spawn
 
 import (

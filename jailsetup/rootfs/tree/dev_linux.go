@@ -14,7 +14,7 @@ type node struct {
 	major, minor uint32
 }
 
-// devNodes is all there is (jail.md §2.5 no. 10, linux.md §3.3). The console
+// devNodes is all there is (jail.md §2.5 no. 10, spec/linux.md §3.3). The console
 // is a null device of its own: a program that changes its mode must not change
 // /dev/null's.
 var devNodes = [...]node{

@@ -21,5 +21,5 @@
 //
 // Nothing needs an undo: the mounts belong to the namespace of a thread that
 // ends, and then to the jail's, and die with them. The loop device detaches
-// itself with the last mount (linux.md §3.1, §13).
+// itself with the last mount (spec/linux.md §3.1, §13).
 package tree

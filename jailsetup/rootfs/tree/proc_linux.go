@@ -20,7 +20,7 @@ var (
 
 // mountProc mounts the proc of the jail's pid namespace. With writable net
 // settings, /proc/sys/net of the jail's own network namespace is put back on
-// top, read-write (linux.md §3.4).
+// top, read-write (spec/linux.md §3.4).
 func (b *builder) mountProc() error {
 	proc, err := newFS("proc", nil, map[string]int{"pidns": int(b.PIDNS.Fd())}, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
 	if err != nil {

@@ -25,7 +25,7 @@ const firstPersonID = 1000
 
 // mountShares attaches the shares. Each is idmapped through a user namespace
 // that leaves the system's ids out: else the jail's root would write what the
-// host's root owns (S19, linux.md §3.2). What can't be idmapped is refused,
+// host's root owns (S19, spec/linux.md §3.2). What can't be idmapped is refused,
 // never mounted without (T12).
 //
 // The directories that they are attached to lie on a tmpfs made here, one for
