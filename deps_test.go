@@ -5,6 +5,7 @@ package emujail
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os/exec"
 	"path"
@@ -59,39 +60,51 @@ func deps(p pkg, prefix string) bool {
 	return slices.ContainsFunc(p.Deps, func(d string) bool { return d == prefix || strings.HasPrefix(d, prefix+"/") })
 }
 
-// TestSmallPrograms: what runs in a jail, or in front of one, or is cloned for
-// each, links little.
-func TestSmallPrograms(t *testing.T) {
-	for _, program := range []string{"tmcc", "jailsetup/injail", "jailsetup/injail/injail-rc", "jailsetup/spawn/jailspawn", "jailsetup/shape/delaynode"} {
-		p := list(t, module+program)[0]
-		for what, prefix := range heavy {
-			if deps(p, prefix) {
-				t.Errorf("%s links %s (%s)", program, what, prefix)
-			}
-		}
-	}
-	for program, why := range map[string]string{
-		"tmcc":                      "the proxy's process speaks no HTTP",
-		"jailsetup/injail":          "PID 1 of every jail stays small",
-		"jailsetup/spawn/jailspawn": "its page tables are copied for every jail",
-		"jailsetup/shape/delaynode": "it only carries frames",
-	} {
-		if deps(list(t, module+program)[0], "net/http") {
-			t.Errorf("%s links net/http: %s", program, why)
-		}
-	}
-	if deps(list(t, module+"jailsetup/injail")[0], "crypto/tls") {
-		t.Error("injail links crypto/tls: no jail speaks to tmcd")
-	}
+// links is a rule of what a program may link.
+type links struct {
+	program string
+	refused string // import path, with all below it
+	why     string
 }
 
-// TestArrows: imports point down only.
-func TestArrows(t *testing.T) {
-	all := list(t, "./...")
-	rules := []struct {
-		name string
-		bad  func(from, to string) bool
-	}{
+// linkRules: what runs in a jail, or in front of one, or is cloned for each,
+// links little.
+func linkRules() []links {
+	rules := []links{
+		{"tmcc", "net/http", "the proxy's process speaks no HTTP"},
+		{"jailsetup/injail", "net/http", "PID 1 of every jail stays small"},
+		{"jailsetup/spawn/jailspawn", "net/http", "its page tables are copied for every jail"},
+		{"jailsetup/shape/delaynode", "net/http", "it only carries frames"},
+		{"jailsetup/injail", "crypto/tls", "no jail speaks to tmcd"},
+	}
+	for _, program := range []string{"tmcc", "jailsetup/injail", "jailsetup/injail/injail-rc", "jailsetup/spawn/jailspawn", "jailsetup/shape/delaynode"} {
+		for what, prefix := range heavy {
+			rules = append(rules, links{program, prefix, "it does without " + what})
+		}
+	}
+	return rules
+}
+
+// broken says what of the graph breaks the rule.
+func (r links) broken(all []pkg) []string {
+	i := slices.IndexFunc(all, func(p pkg) bool { return p.ImportPath == module+r.program })
+	if i < 0 {
+		return []string{"there is no program " + r.program}
+	}
+	if deps(all[i], r.refused) {
+		return []string{fmt.Sprintf("%s links %s: %s", r.program, r.refused, r.why)}
+	}
+	return nil
+}
+
+// arrow is a rule of who may import whom.
+type arrow struct {
+	name string
+	bad  func(from, to string) bool // folder, import path
+}
+
+func arrows(all []pkg) []arrow {
+	return []arrow{
 		{"protocol imports the standard library only", func(from, to string) bool {
 			return from == "protocol" && strings.Contains(to, ".") || from == "protocol" && strings.HasPrefix(to, module)
 		}},
@@ -124,30 +137,113 @@ func TestArrows(t *testing.T) {
 			return slices.ContainsFunc(all, func(p pkg) bool { return p.ImportPath == to && p.Name == "main" })
 		}},
 	}
-	seen := 0
+}
+
+// broken says which imports of the graph break the rule.
+func (r arrow) broken(all []pkg) (found []string) {
 	for _, p := range all {
 		from := strings.TrimPrefix(p.ImportPath, module)
 		for _, to := range p.Imports {
-			seen++
-			for _, r := range rules {
-				if r.bad(from, to) {
-					t.Errorf("%s imports %s: %s", from, to, r.name)
-				}
+			if r.bad(from, to) {
+				found = append(found, fmt.Sprintf("%s imports %s: %s", from, to, r.name))
 			}
 		}
+	}
+	return found
+}
+
+// TestSmallPrograms: no program links what its rules refuse.
+func TestSmallPrograms(t *testing.T) {
+	all := list(t, "./...")
+	for _, r := range linkRules() {
+		for _, what := range r.broken(all) {
+			t.Error(what)
+		}
+	}
+}
+
+// TestArrows: imports point down only.
+func TestArrows(t *testing.T) {
+	all := list(t, "./...")
+	for _, r := range arrows(all) {
+		for _, what := range r.broken(all) {
+			t.Error(what)
+		}
+	}
+	seen := 0
+	for _, p := range all {
+		seen += len(p.Imports)
 	}
 	if len(all) < 20 || seen < 100 {
 		t.Errorf("looked at %d packages with %d imports: that can't be all", len(all), seen)
 	}
 }
 
-// TestRulesBite: each rule would see what it forbids.
-func TestRulesBite(t *testing.T) {
-	if !under("emujail/tmcd-mock/pki", "emujail/tmcd-mock") || under("emujail/tmcd-mockery", "emujail/tmcd-mock") {
-		t.Error("under takes a prefix for a folder")
+// TestLinksBite: each rule of what may be linked finds a program that links it,
+// itself or from far below, and finds one that is gone.
+func TestLinksBite(t *testing.T) {
+	for _, r := range linkRules() {
+		for _, dep := range []string{r.refused, r.refused + "/below"} {
+			bad := []pkg{{ImportPath: module + r.program, Deps: []string{"fmt", dep}}}
+			if got := r.broken(bad); len(got) != 1 || !strings.Contains(got[0], r.why) {
+				t.Errorf("%s links %s, and is told %q", r.program, dep, got)
+			}
+		}
+		good := []pkg{{ImportPath: module + r.program, Deps: []string{"fmt", r.refused + "er"}}, {ImportPath: module + "other", Deps: []string{r.refused}}}
+		if got := r.broken(good); got != nil {
+			t.Errorf("%s links nothing, and is told %q", r.program, got)
+		}
+		if got := r.broken(good[1:]); got == nil {
+			t.Errorf("nobody sees that %s is gone", r.program)
+		}
 	}
-	if top("jailsetup/injail/steps") != "jailsetup" || second("jailsetup/injail/steps") != "injail" || second("tmcc") != "" {
-		t.Error("top and second don't split paths")
+}
+
+// TestRulesBite: each rule finds the import that breaks it in a graph that is
+// made up, and not the one that doesn't.
+func TestRulesBite(t *testing.T) {
+	const jail, supervise = module + "jailsetup/jail", module + "jailsetup/supervise"
+	rows := []struct {
+		rule            string // the beginning of its name
+		from, bad, good string
+	}{
+		{"protocol imports", "protocol", "golang.org/x/sys/unix", "net/netip"},
+		{"protocol imports", "protocol", module + "tmcc/client", "fmt"},
+		{"the conformance", "protocol/conformance", module + "tmcc/client", module + "protocol"},
+		{"pki alone", "tmcd-mock/server", "github.com/cloudflare/cfssl/signer", module + "tmcd-mock/pki"},
+		{"jailpicture alone", "jailsetup/picture", "github.com/goccy/go-graphviz", "github.com/goccy/go-yaml"},
+		{"jailsetup and tmcd-mock", "jailsetup/lab", module + "tmcd-mock/manage", module + "tmcd-mockery"},
+		{"jailsetup and tmcd-mock", "tmcd-mock/server", module + "jailsetup/event", module + "protocol"},
+		{"plan imports", "jailsetup/plan", module + "jailsetup/limit", "context"},
+		{"the client and the proxy", "tmcc/client", module + "jailsetup/jail", module + "protocol"},
+		{"the client and the proxy", "proxy/control", module + "jailsetup/plan", module + "tmcc/client"},
+		{"the client and the proxy", "protocol", module + "jailsetup/plan", "errors"},
+		{"jail doesn't", "jailsetup/jail", supervise, module + "jailsetup/plan"},
+		{"a command", "jailsetup/lab", module + "tmcc", module + "tmcc/client"},
+	}
+	for _, step := range []string{"rootfs", "network", "shape", "limit", "permit", "spawn", "injail", "injail/steps"} {
+		for _, to := range []string{jail, supervise} {
+			rows = append(rows, struct{ rule, from, bad, good string }{"steps don't", "jailsetup/" + step, to, module + "jailsetup/plan"})
+		}
+	}
+	bitten := map[string]bool{}
+	for _, row := range rows {
+		graph := []pkg{{ImportPath: module + row.from, Imports: []string{row.good, row.bad}}, {ImportPath: module + "tmcc", Name: "main"}}
+		rules := arrows(graph)
+		i := slices.IndexFunc(rules, func(r arrow) bool { return strings.HasPrefix(r.name, row.rule) })
+		if i < 0 {
+			t.Errorf("there is no rule %q…", row.rule)
+			continue
+		}
+		bitten[rules[i].name] = true
+		if got := rules[i].broken(graph); len(got) != 1 || !strings.Contains(got[0], row.bad+":") {
+			t.Errorf("%s imports %s and %s, which is told %q", row.from, row.good, row.bad, got)
+		}
+	}
+	for _, r := range arrows(nil) {
+		if !bitten[r.name] {
+			t.Errorf("nothing made up breaks %q", r.name)
+		}
 	}
 }
 
