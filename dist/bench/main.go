@@ -43,8 +43,14 @@ func figures() []figure {
 
 // bench is what a measurement works with.
 type bench struct {
-	dir   string // of its own, removed at the end
-	built map[string]string
+	dir    string // of its own, removed at the end
+	wanted []figure
+	built  map[string]string
+	taken  map[string]taken // what jailsetup has measured already
+}
+
+func (b *bench) wants(name string) bool {
+	return slices.ContainsFunc(b.wanted, func(f figure) bool { return f.name == name })
 }
 
 func main() {
@@ -83,7 +89,7 @@ func run(list []figure) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{dir: dir, built: map[string]string{}}
+	b := &bench{dir: dir, wanted: list, built: map[string]string{}, taken: map[string]taken{}}
 	within := 0
 	for _, f := range list {
 		value, err := f.measure(b)

@@ -127,7 +127,7 @@ func memoryOutside(ctx context.Context, h *host, f *Figure) error {
 	if err := h.bootAll(ctx, h.vnodes[:1]); err != nil {
 		return err
 	}
-	if err := wait(ctx, settleTime/12); err != nil {
+	if err := h.settle(ctx, settleTime/12); err != nil {
 		return err
 	}
 	before, err := h.outside(h.vnodes[:1])
@@ -137,7 +137,7 @@ func memoryOutside(ctx context.Context, h *host, f *Figure) error {
 	if err := h.bootAll(ctx, h.vnodes[1:]); err != nil {
 		return err
 	}
-	if err := wait(ctx, settleTime/12); err != nil {
+	if err := h.settle(ctx, settleTime/12); err != nil {
 		return err
 	}
 	after, err := h.outside(h.vnodes)
@@ -156,7 +156,7 @@ func (h *host) insideMemory(ctx context.Context, f *Figure) (others, agents int6
 	if err := h.bootAll(ctx, h.vnodes); err != nil {
 		return 0, 0, err
 	}
-	if err := wait(ctx, settleTime); err != nil {
+	if err := h.settle(ctx, settleTime); err != nil {
 		return 0, 0, err
 	}
 	byName := map[string]int64{}
@@ -233,7 +233,7 @@ func idleCPU(ctx context.Context, h *host, f *Figure) error {
 	if err := h.bootAll(ctx, h.vnodes); err != nil {
 		return err
 	}
-	if err := wait(ctx, settleTime/4); err != nil {
+	if err := h.settle(ctx, settleTime/4); err != nil {
 		return err
 	}
 	used := func() (jails, ours time.Duration, err error) {

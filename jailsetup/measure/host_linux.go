@@ -30,6 +30,7 @@ type host struct {
 	webRoot  string // what its web server serves; empty: none
 	vnodes   []string
 	info     supervise.Info
+	settled  time.Time // since when the jails have had nothing to do
 }
 
 // maxVNodes is what the address plan gives one host.
@@ -188,14 +189,33 @@ func (h *host) halt(ctx context.Context, vnode string) error {
 	return err
 }
 
-// bootAll boots vnodes and waits until all are up.
+// bootAll boots those vnodes that don't run and waits until all are up.
 func (h *host) bootAll(ctx context.Context, vnodes []string) error {
+	running, err := h.running()
+	if err != nil {
+		return err
+	}
 	for _, v := range vnodes {
+		if running[v] {
+			continue
+		}
+		h.settled = time.Time{}
 		if _, err := h.boot(ctx, v); err != nil {
 			return err
 		}
 	}
-	return h.awaitUp(ctx, vnodes)
+	if err := h.awaitUp(ctx, vnodes); err != nil {
+		return err
+	}
+	if h.settled.IsZero() {
+		h.settled = time.Now()
+	}
+	return nil
+}
+
+// settle waits until the jails have been idle for so long.
+func (h *host) settle(ctx context.Context, d time.Duration) error {
+	return wait(ctx, time.Until(h.settled.Add(d)))
 }
 
 // upTimeout bounds the wait for the last of many to configure itself.

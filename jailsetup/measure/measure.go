@@ -7,6 +7,8 @@
 //	cost_linux.go    mem_outside, mem_inside, idle_cpu
 //	live_linux.go    adoption, enter
 //	lan_linux.go     lan
+//	shape_linux.go   shape_rate, shape_delay, delay_kpps, by packets_linux.go
+//	neighbour_linux.go    neighbour
 //	configured_linux.go   isup, requests, storm_20, restart, mem_agents
 //	traffic_linux.go      pace, react, cbr_20, bulk
 //	runc_linux.go    the peer: runc run true
@@ -20,6 +22,7 @@ package measure
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -65,11 +68,13 @@ func table() []measurement {
 		{Figure{Name: "kill", Limit: 4}, "kill of an idle jail until nothing is left, as a share of runc run true", 1, plain, killing},
 		{Figure{Name: "linear_50", Limit: 1.3}, "phase one with 50 jails, as a share of it with 5", 50, plain, linear},
 		{Figure{Name: "mem_outside", Unit: "MiB", Limit: 1}, "memory that a jail costs outside of its cgroup", 20, plain, memoryOutside},
-		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's init, syslogd, cron and sshd, mean of 20, after 60 s", 20, plain, memoryInside},
 		{Figure{Name: "idle_cpu", Unit: "%", Limit: 0.5}, "of one core, 20 idle jails with supervisor and proxy", 20, plain, idleCPU},
+		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's init, syslogd, cron and sshd, mean of 20, after 60 s", 20, plain, memoryInside},
 		{Figure{Name: "adoption", Unit: "s", Limit: 1}, "a killed supervisor's successor has 20 jails again", 20, plain, adoption},
 		{Figure{Name: "enter", Unit: "ms", Limit: 50}, "jailsetup enter, from its start to the prompt", 1, plain, entering},
 		{Figure{Name: "lan", Limit: 0.9, Least: true}, "TCP between two jails, as a share of a bare veth pair", 2, plain, lanRate},
+	}, shaping(), []measurement{
+		{Figure{Name: "neighbour", Limit: 2}, "how long sshd takes to answer beside a fork bomb, a memory hog and a disk filler, as a share of it in peace, the worst", 2, plain, neighbour},
 	}, configured(), traffic())
 }
 
@@ -83,35 +88,47 @@ func Names() (names []string, about map[string]string) {
 	return names, about
 }
 
-// Take measures those named, each on a fresh testbed, and gives each to report.
-// What can't be measured ends it.
-func Take(ctx context.Context, o Options, names []string, report func(Figure)) error {
+// idle tells whether the figure is of idle jails: those in a row share them.
+func (m measurement) idle() bool {
+	return slices.Contains([]string{"mem_outside", "idle_cpu", "mem_inside", "adoption"}, m.Name)
+}
+
+// Take measures those named, each on a fresh testbed but those of the same idle
+// jails, and gives each to report. What can't be measured ends it.
+func Take(ctx context.Context, o Options, names []string, report func(Figure)) (err error) {
+	var h *host
+	leave := func() error {
+		if h == nil {
+			return nil
+		}
+		old := h
+		h = nil
+		return old.close(context.WithoutCancel(ctx))
+	}
+	defer func() { err = errors.Join(err, leave()) }()
 	for _, m := range table() {
 		if !slices.Contains(names, m.Name) {
 			continue
 		}
-		f, err := m.on(ctx, o)
+		if !m.idle() {
+			err = leave()
+		}
+		if err == nil && h == nil {
+			h, err = newHost(ctx, o, m)
+		}
+		f := m.Figure
+		if err == nil {
+			err = m.take(ctx, h, &f)
+		}
+		if err == nil && !m.idle() {
+			err = leave()
+		}
 		if err != nil {
 			return fmt.Errorf("measure %s: %w", m.Name, err)
 		}
 		report(f)
 	}
 	return nil
-}
-
-func (m measurement) on(ctx context.Context, o Options) (f Figure, err error) {
-	h, err := newHost(ctx, o, m)
-	if err != nil {
-		return f, err
-	}
-	defer func() {
-		if closeErr := h.close(context.WithoutCancel(ctx)); err == nil {
-			err = closeErr
-		}
-	}()
-	f = m.Figure
-	err = m.take(ctx, h, &f)
-	return f, err
 }
 
 func (f *Figure) note(format string, args ...any) {
