@@ -64,6 +64,14 @@ func Confine(uid, gid int) (proc *os.File, err error) {
 	return proc, nil
 }
 
+// Bare reports whether this process has no capability, so that there is nothing
+// for Confine to take: a service manager has. When it can't tell, it hasn't.
+func Bare() bool {
+	var sets [2]unix.CapUserData
+	err := unix.Capget(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &sets[0])
+	return err == nil && sets[0].Permitted|sets[1].Permitted == 0
+}
+
 // detachedProc mounts /proc without a place in the file system: ".." ends there.
 func detachedProc() (*os.File, error) {
 	fs, err := unix.Fsopen("proc", unix.FSOPEN_CLOEXEC)

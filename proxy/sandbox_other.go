@@ -14,3 +14,6 @@ const User = 61000
 func Confine(uid, gid int) (proc *os.File, err error) {
 	return nil, errors.New("confine: not on this system")
 }
+
+// Bare can't tell.
+func Bare() bool { return false }
