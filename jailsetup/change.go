@@ -15,48 +15,6 @@ import (
 	"emujail/jailsetup/supervise"
 )
 
-func newBootCommand(s *settings) *cobra.Command {
-	return newChangeCommand(s, change{
-		verb: supervise.VerbBoot, start: true,
-		short: "build and start a vnode's jail",
-		long: `boot reports BOOTING to tmcd, asks it what the vnode should be, builds what is
-missing and starts the jail's init. A disk from before is kept. It returns when
-the init runs; the jail configures itself and reports ISUP.
-
-What fails is undone, and tmcd is told TBFAILED, with the last steps as the boot
-log. The last steps are printed, then the step that failed and why. With
---trace every step is printed, also of a boot that fails:
-
-  jailsetup boot --trace node-a | jq '.steps[] | [.step, .took_ns, .outcome]'`,
-	})
-}
-
-func newHaltCommand(s *settings) *cobra.Command {
-	return newChangeCommand(s, change{
-		verb:  supervise.VerbHalt,
-		short: "end a vnode's jail, keep its disk",
-		long: `halt reports SHUTDOWN, lets the jail's init end its processes within the grace
-(site file: grace), and takes away everything but the disk.`,
-	})
-}
-
-func newRebootCommand(s *settings) *cobra.Command {
-	return newChangeCommand(s, change{
-		verb: supervise.VerbReboot, start: true,
-		short: "halt a vnode's jail and boot it again",
-		long:  `reboot is halt, then boot: the disk is kept and all configuration is asked anew.`,
-	})
-}
-
-func newKillCommand(s *settings) *cobra.Command {
-	return newChangeCommand(s, change{
-		verb:  supervise.VerbKill,
-		short: "end a vnode's jail and remove everything of it",
-		long: `kill is halt, then the removal of the disk. Nothing of the vnode is left on this
-host. A vnode that isn't there is success.`,
-	})
-}
-
 // change describes a verb that changes one vnode.
 type change struct {
 	verb        supervise.Verb

@@ -24,9 +24,6 @@ func TestPolicyHasARowForEachCommand(t *testing.T) {
 		if verdicts[i].command != c.Name {
 			t.Errorf("row %d is about %s, want %s", i+1, verdicts[i].command, c.Name)
 		}
-		if verdicts[i].reason == "" {
-			t.Errorf("%s: no reason", c.Name)
-		}
 	}
 }
 

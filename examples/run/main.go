@@ -9,7 +9,7 @@
 //	twohosts.go  the one that takes two hosts, made of network namespaces
 //
 // It needs root and runs the programs that lie beside it. Names on the command
-// line choose among the examples. With CI set, fifty nodes are ten.
+// line choose among the examples. With CI=true, fifty nodes are ten.
 package main
 
 import (
@@ -80,7 +80,7 @@ func runAll(ctx context.Context, args []string) error {
 		if len(args) > 1 && !slices.Contains(args[1:], e.name) {
 			continue
 		}
-		w := &world{bin: filepath.Dir(self), dir: filepath.Join(args[0], e.name), few: os.Getenv("CI") != ""}
+		w := &world{bin: filepath.Dir(self), dir: filepath.Join(args[0], e.name), few: os.Getenv("CI") == "true"}
 		began := time.Now()
 		if err := w.do(ctx, e); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)

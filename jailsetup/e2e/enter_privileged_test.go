@@ -229,8 +229,8 @@ func (r *rig) enterTerminal(t *testing.T) {
 	type_("until [ \"$(stty size)\" = '20 60' ]; do sleep 0.05; done; echo ok-$((1+1))\r")
 	who.see(t, "ok-2")
 	who.see(t, "# ")
-	type_("sleep 1000\r")
-	who.see(t, "1000\r\n")
+	type_("sh -c 'echo begun-$((1+1)); exec sleep 1000'\r") // its words say that the terminal is its
+	who.see(t, "begun-2")
 	type_("\x03") // interrupts what runs inside, not enter
 	who.see(t, "# ")
 	type_("exit 5\r")

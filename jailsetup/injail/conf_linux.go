@@ -20,7 +20,6 @@ const (
 type settings struct {
 	VNode    string // VNODEID
 	Hostname string // HOSTNAME, full
-	Nick     string // NICKNAME, the vname
 	PID, EID string
 	JailIP   string
 	Boot     int64         // BOOTSERIAL
@@ -54,8 +53,6 @@ func parseSettings(text string) settings {
 			s.VNode = value
 		case "HOSTNAME":
 			s.Hostname = value
-		case "NICKNAME":
-			s.Nick = value
 		case "PID":
 			s.PID = value
 		case "EID":

@@ -14,7 +14,7 @@ func TestParseSettings(t *testing.T) {
 	}{
 		{"nothing", "", settings{Grace: time.Second}},
 		{"all", "VNODEID=\"pcvm1-1\"\nHOSTNAME='a.e.p.d'\nNICKNAME=a\nPID=\"p\"\nEID=\"e\"\nJAILIP=\"10.0.0.1\"\nBOOTSERIAL=\"12\"\nGRACE=\"2.5\"\nOTHER=\"x\"\n",
-			settings{"pcvm1-1", "a.e.p.d", "a", "p", "e", "10.0.0.1", 12, 2500 * time.Millisecond}},
+			settings{"pcvm1-1", "a.e.p.d", "p", "e", "10.0.0.1", 12, 2500 * time.Millisecond}},
 		{"quotes inside", `HOSTNAME="a\"b\\c\$d\x"`, settings{Hostname: `a"b\c$d\x`, Grace: time.Second}},
 		{"half a quote", `HOSTNAME="a`, settings{Hostname: `"a`, Grace: time.Second}},
 		{"the last one counts", "PID=a\nPID=b\n", settings{PID: "b", Grace: time.Second}},

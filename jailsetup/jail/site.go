@@ -41,8 +41,8 @@ type Site struct {
 	Control ControlSite `yaml:"control"`
 	// HostPorts are the host's ports that jails may reach: tcp/N, udp/N.
 	HostPorts []string `yaml:"host_ports"`
-	// Web is the server of tarballs that the jails are told: HOST:PORT. Empty:
-	// the one that tmcd names.
+	// Web is the server of tarballs that the jails are told: HOST:PORT, or a URL.
+	// Empty: the one that tmcd names.
 	Web string `yaml:"web"`
 	// Shares says where the directories of tmcd's mounts lie on this host, a
 	// directory for each prefix of their path in the jail: /proj: /srv/proj. A

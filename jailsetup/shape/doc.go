@@ -1,7 +1,7 @@
 // Package shape gives links their rate, delay, jitter, loss and queue, each
 // direction apart.
 //
-//	values.go  what a direction can be told, and the bounds
+//	shape.go   what a direction can be told, and the bounds
 //	words.go   the same as words: delay=20ms rate=10Mb loss=0.01 queue=50
 //	tmcd.go    the same from tmcd's linkdelay and delay
 //	link.go    a shaped link, and its record on disk

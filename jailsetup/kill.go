@@ -1,0 +1,16 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"emujail/jailsetup/supervise"
+)
+
+func newKillCommand(s *settings) *cobra.Command {
+	return newChangeCommand(s, change{
+		verb:  supervise.VerbKill,
+		short: "end a vnode's jail and remove everything of it",
+		long: `kill is halt, then the removal of the disk. Nothing of the vnode is left on this
+host. A vnode that isn't there is success.`,
+	})
+}
