@@ -45,6 +45,9 @@ func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	if *readyFD >= 0 { // what we start isn't to hold it open
+		syscall.CloseOnExec(*readyFD)
+	}
 	if err := Run(ctx, Below(*root), log, func() { tellReady(*readyFD) }); err != nil {
 		fmt.Fprintf(os.Stderr, "injail agents: %v\n", err)
 		return exitFailed

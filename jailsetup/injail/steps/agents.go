@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"emujail/jailsetup/injail/agents"
+	"emujail/jailsetup/injail/trafgen"
+	"emujail/protocol"
 )
 
 const (
@@ -29,6 +31,9 @@ const (
 // at what has changed: traffic that stays the same isn't interrupted.
 func startAgents(ctx context.Context, r *Run) error {
 	input, err := r.agentsInput()
+	if err == nil {
+		err = r.generatorsLeftOut()
+	}
 	if err != nil {
 		return err
 	}
@@ -48,6 +53,22 @@ func startAgents(ctx context.Context, r *Run) error {
 		return err
 	}
 	r.did("agents started as process %d", pid)
+	return nil
+}
+
+// generatorsLeftOut notes the traffic generators that nobody here can be.
+func (r *Run) generatorsLeftOut() error {
+	reply, err := r.cached("trafgens")
+	if err != nil {
+		return err
+	}
+	list, err := protocol.ParseTrafGens(reply)
+	r.warnAll(err)
+	for _, t := range list {
+		if trafgen.KindOf(t) == trafgen.Nobody {
+			r.lacks("traffic of %s, GENERATOR=%s", t.Name, t.Generator)
+		}
+	}
 	return nil
 }
 

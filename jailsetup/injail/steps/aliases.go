@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -48,7 +47,7 @@ func aliases(_ context.Context, r *Run) error {
 func (r *Run) missingAliases() ([]string, error) {
 	reply, err := r.cached("ifconfig")
 	if err != nil || len(reply) == 0 {
-		return nil, cmp.Or(err, error(skipped("no aliases")))
+		return nil, unless(err, "no aliases")
 	}
 	all, err := protocol.ParseIfConfig(reply)
 	r.warnAll(err)

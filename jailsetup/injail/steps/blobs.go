@@ -47,11 +47,13 @@ func (r *Run) blob(ctx context.Context, b protocol.Blob) error {
 		return err
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return fmt.Errorf("not provided: images by %s", u.Scheme)
+		r.lacks("images by %s: %s", u.Scheme, b.URL)
+		return errors.New("only http and https are known here")
 	}
 	dir, ok := strings.CutPrefix(b.Action, "unpack:")
 	if !ok || !path.IsAbs(dir) {
-		return fmt.Errorf("not provided: action %q", b.Action)
+		r.lacks("action %q: %s", b.Action, b.URL)
+		return errors.New("the only action known here is unpack:DIRECTORY")
 	}
 	if err := os.MkdirAll(r.path(dir), 0o775); err != nil {
 		return err

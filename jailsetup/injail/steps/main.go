@@ -73,6 +73,9 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	defer func() { n.Out = out }()
 
 	sum := &Summary{Action: string(a), VNode: n.VNode, Began: n.now()}
+	if n.Conf.NotProvided != "" {
+		sum.Missing = []string{n.Conf.NotProvided}
+	}
 	err := n.act(ctx, a, names, sum)
 	if errors.Is(err, errFree) {
 		fmt.Fprintf(n.Out, "%s is free: nothing to configure\n", n.VNode)
@@ -89,9 +92,6 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	}
 	sum.MS = float64(time.Since(sum.Began).Microseconds()) / 1000
 	fmt.Fprint(n.Out, sum.Text())
-	if a == Boot && n.Conf.NotProvided != "" {
-		fmt.Fprintf(n.Out, "not provided by this host: %s\n", n.Conf.NotProvided)
-	}
 	return sum, errors.Join(err, n.save(sum, log.bytes()))
 }
 

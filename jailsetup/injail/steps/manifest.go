@@ -64,7 +64,7 @@ func governed(s Step, m protocol.Manifest, a Action, f func(context.Context, *Ru
 			return err
 		}
 		if off {
-			return errors.Join(skipped("switched off by the manifest"), r.hooks(ctx, hooks, "post", op))
+			return unless(r.hooks(ctx, hooks, "post", op), "switched off by the manifest")
 		}
 		work := f
 		if rule.BlobID != "" {

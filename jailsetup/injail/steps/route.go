@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
 
@@ -22,11 +21,12 @@ func route(_ context.Context, r *Run) error {
 	list, err := protocol.ParseRouting(reply)
 	r.warnAll(err)
 	if list.Type != "ospf" && list.Type != "gated" {
-		return errors.Join(skipped("routes are made outside"), r.endDaemon("bird"))
+		return unless(r.endDaemon("bird"), "routes are made outside")
 	}
 	bird, err := exec.LookPath("bird")
 	if err != nil {
-		return fmt.Errorf("ROUTERTYPE=%s: this root has no bird: %w", list.Type, err)
+		r.lacks("ROUTERTYPE=%s: this root has no bird", list.Type)
+		return fmt.Errorf("no routes: ROUTERTYPE=%s is bird's: %w", list.Type, err)
 	}
 	if _, err := r.put(birdConf, ospfConf(r.Conf.CtrlIf), 0o644, false); err != nil {
 		return err

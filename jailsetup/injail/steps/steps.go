@@ -73,11 +73,26 @@ type skipped string
 
 func (s skipped) Error() string { return string(s) }
 
+// unless is skipped for that reason, but for an error.
+func unless(err error, why string) error {
+	if err != nil {
+		return err
+	}
+	return skipped(why)
+}
+
 // warn notes something wrong that the step went on after.
 func (r *Run) warn(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	r.Result.Warnings = append(r.Result.Warnings, text)
 	fmt.Fprintf(r.out, "%s: %s: warning: %s\n", r.now().Format(clock), r.Result.Step, text)
+}
+
+// lacks notes what the experiment asks for and this node can't give.
+func (r *Run) lacks(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.Result.Missing = append(r.Result.Missing, text)
+	fmt.Fprintf(r.out, "%s: %s: not provided: %s\n", r.now().Format(clock), r.Result.Step, text)
 }
 
 // warnAll notes each of several joined errors.

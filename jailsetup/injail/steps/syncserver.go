@@ -18,7 +18,7 @@ func syncServer(_ context.Context, r *Run) error {
 		return err
 	}
 	if len(reply) == 0 {
-		return errors.Join(skipped("no sync server"), r.remove(syncServerFile))
+		return unless(errors.Join(r.endDaemon("syncd"), r.remove(syncServerFile)), "no sync server")
 	}
 	s, err := protocol.ParseSyncServer(reply)
 	if err != nil {
@@ -35,12 +35,12 @@ func syncServer(_ context.Context, r *Run) error {
 		r.did("sync server is %s", s.Server)
 	}
 	if !s.IsServer {
-		return nil
+		return r.endDaemon("syncd")
 	}
 	daemon, err := exec.LookPath("emulab-syncd")
 	if err != nil {
-		r.say("this node is the sync server; its root has no emulab-syncd")
-		return nil
+		r.lacks("this node is the sync server, and its root has no emulab-syncd")
+		return r.endDaemon("syncd")
 	}
 	return r.daemon("syncd", logDir+"/syncserver.debug", daemon, "-v")
 }

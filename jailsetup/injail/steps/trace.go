@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,11 +30,12 @@ func trace(_ context.Context, r *Run) error {
 	list, err := protocol.ParseTraces(reply)
 	r.warnAll(err)
 	if len(list) == 0 {
-		return errors.Join(skipped("no traces"), r.endTraces(nil))
+		return unless(r.endTraces(nil), "no traces")
 	}
 	tcpdump, err := exec.LookPath("tcpdump")
 	if err != nil {
-		return fmt.Errorf("this root has no tcpdump: %w", err)
+		r.lacks("%d traces: this root has no tcpdump", len(list))
+		return fmt.Errorf("no traces: %w", err)
 	}
 	var errs []error
 	var names []string
@@ -53,7 +55,9 @@ func (r *Run) capture(tcpdump, name, dir string, t protocol.Trace) error {
 	if !ofChars(t.VNode, "-_") || !ofChars(t.LinkName, "-_") {
 		return errors.New("names hold other characters than [-A-Za-z0-9_]")
 	}
-	dev, err := deviceWith(t.VNodeMAC)
+	// tmcd names the vnode's interface as the link's first end; VNODE_MAC is of
+	// traces that another node makes for it.
+	dev, err := deviceWith(cmp.Or(t.VNodeMAC, t.MAC0))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ package summary
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -34,6 +35,9 @@ type Result struct {
 	Why      string   `json:"why,omitempty"`      // of a failure, or of nothing to do
 	Changes  []string `json:"changes,omitempty"`  // none on a second run
 	Warnings []string `json:"warnings,omitempty"` // the step went on
+	// Missing is what the experiment asks for and this node hasn't: no failure,
+	// but nothing to be silent about.
+	Missing []string `json:"not_provided,omitempty"`
 }
 
 // Summary is what an action came to: boot.json.
@@ -45,6 +49,8 @@ type Summary struct {
 	State  string    `json:"state"`           // reported to tmcd: ISUP, TBFAILED, or nothing
 	Error  string    `json:"error,omitempty"` // the fatal one
 	Steps  []Result  `json:"steps"`
+	// Missing is the same of the host's part: tunnels, for one.
+	Missing []string `json:"not_provided,omitempty"`
 }
 
 // Changed says whether any step changed anything.
@@ -65,6 +71,17 @@ func (s *Summary) Failures() (n int) {
 		}
 	}
 	return n
+}
+
+// NotProvided is all that the experiment asks for and the node hasn't.
+func (s *Summary) NotProvided() []string {
+	all := slices.Clone(s.Missing)
+	for _, r := range s.Steps {
+		for _, m := range r.Missing {
+			all = append(all, r.Step+": "+m)
+		}
+	}
+	return all
 }
 
 // Bounds of a summary that is read.
@@ -120,6 +137,9 @@ func (s *Summary) Text() string {
 			fmt.Fprintf(&b, "  %d warnings", n)
 		}
 		b.WriteByte('\n')
+	}
+	for _, m := range s.NotProvided() {
+		fmt.Fprintf(&b, "  not provided: %s\n", Printable(m))
 	}
 	end := s.State
 	if end == "" {

@@ -48,6 +48,7 @@ type flow struct {
 	state atomic.Int32
 	meter meter
 	rep   reporter
+	out   *printed // of the process that carries it; nil: this package does
 
 	// What follows belongs to run.
 	params Params
@@ -132,6 +133,9 @@ func (f *flow) step(ctx context.Context) time.Duration {
 	if s == Idle {
 		return forever
 	}
+	if f.out != nil {
+		return f.stepProgram(ctx)
+	}
 	if f.end == nil {
 		if wait := time.Until(f.next); wait > 0 {
 			return wait
@@ -151,11 +155,7 @@ func (f *flow) step(ctx context.Context) time.Duration {
 func (f *flow) setup(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	make := newSink
-	if f.isSource() {
-		make = newSource
-	}
-	end, err := make(ctx, f.rec, &f.meter)
+	end, err := f.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -170,6 +170,16 @@ func (f *flow) setup(ctx context.Context) error {
 		close(f.bound)
 	}
 	return nil
+}
+
+func (f *flow) open(ctx context.Context) (endpoint, error) {
+	switch {
+	case f.out != nil:
+		return startIperf(f.rec, f.params, f.out)
+	case f.isSource():
+		return newSource(ctx, f.rec, &f.meter)
+	}
+	return newSink(ctx, f.rec, &f.meter)
 }
 
 // trouble notes an error, drops the connection and says when to try again.
@@ -273,6 +283,9 @@ func (f *flow) obey(e event.Event) error {
 // use takes parameters and state over, and tells the socket.
 func (f *flow) use(p Params, s State) error {
 	tos := p.TOS != f.params.TOS
+	if f.out != nil && p != f.params {
+		f.teardown() // a process with the new ones comes next
+	}
 	f.params = p
 	f.setState(s)
 	if tos && f.end != nil {

@@ -18,6 +18,10 @@
 // second and in all. What was lost is known from sequence numbers in the
 // packets (packet.go); streams of other programs are counted only.
 //
+// A record whose GENERATOR is another than TG is iperf3's (iperf_linux.go): the
+// same events start, change and stop that program, whose words go to
+// LogDir/NAME.iperf3.
+//
 // The package obeys whoever calls Deliver: keys and experiments are checked
 // before, by event.Guard. See docs/spec/jail.md §6.
 package trafgen
@@ -69,7 +73,7 @@ var (
 	ErrStopped = errors.New("the traffic generators have stopped")
 )
 
-// New makes the flows of the records whose generator is TG. A record that
+// New makes the flows of the records, but for those of [Nobody]'s. A record that
 // can't be one is in the error, and the others still work.
 func New(recs []protocol.TrafGen, o Options) (*Set, error) {
 	if o.Logger == nil {
@@ -90,7 +94,7 @@ func (s *Set) Update(recs []protocol.TrafGen) error {
 	var errs []error
 	var next []*flow
 	for _, r := range recs {
-		if r.Generator != "" && r.Generator != "TG" {
+		if KindOf(r) == Nobody {
 			continue
 		}
 		if err := check(r); err != nil {
@@ -118,6 +122,12 @@ func (s *Set) newFlow(r protocol.TrafGen) *flow {
 	f.rep = reporter{name: r.Name, role: r.Role}
 	if s.opt.LogDir != "" {
 		f.rep.path = filepath.Join(s.opt.LogDir, r.Name+".json")
+	}
+	if KindOf(r) == Program {
+		f.out = &printed{}
+		if s.opt.LogDir != "" {
+			f.out.log.path = filepath.Join(s.opt.LogDir, r.Name+"."+iperfProgram)
+		}
 	}
 	return f
 }
@@ -150,7 +160,11 @@ func (s *Set) end(flows []*flow) {
 			<-f.ended
 		}
 		f.report(time.Now())
-		if err := f.rep.close(); err != nil {
+		err := f.rep.close()
+		if f.out != nil {
+			err = errors.Join(err, f.out.close())
+		}
+		if err != nil {
 			f.log.Warn("trafgen: " + err.Error())
 		}
 	}
