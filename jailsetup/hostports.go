@@ -18,17 +18,8 @@ host_ports); changes last until the supervisor starts anew. The ports of tmcd
 are not for jails: they ask through their proxy.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			site, err := s.site()
-			if err != nil {
-				return err
-			}
-			conn, err := supervise.Dial(cmd.Context(), site)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
 			req := supervise.Request{Verb: supervise.VerbHostPorts, Add: opts.add, Remove: opts.remove}
-			return supervise.Call(conn, req, func(r supervise.Reply) {
+			return s.ask(cmd.Context(), req, func(r supervise.Reply) {
 				for _, p := range r.Ports {
 					fmt.Fprintln(cmd.OutOrStdout(), p)
 				}

@@ -17,17 +17,8 @@ func newInfoCommand(s *settings) *cobra.Command {
 		Long:  `info shows the control network and the processes of the running supervisor.`,
 		Args:  exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			site, err := s.site()
-			if err != nil {
-				return err
-			}
-			conn, err := supervise.Dial(cmd.Context(), site)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
 			var info supervise.Info
-			err = supervise.Call(conn, supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
+			err := s.ask(cmd.Context(), supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
 				if r.Info != nil {
 					info = *r.Info
 				}

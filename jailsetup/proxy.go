@@ -38,17 +38,8 @@ way. SPOOFS counts identity tags that were taken out of requests, STRANGERS call
 from outside the jail, DROPPED connections that the jail's limit cost.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			site, err := s.site()
-			if err != nil {
-				return err
-			}
-			conn, err := supervise.Dial(cmd.Context(), site)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
 			var st supervise.ProxyStatus
-			err = supervise.Call(conn, supervise.Request{Verb: supervise.VerbProxy}, func(r supervise.Reply) {
+			err := s.ask(cmd.Context(), supervise.Request{Verb: supervise.VerbProxy}, func(r supervise.Reply) {
 				if r.Proxy != nil {
 					st = *r.Proxy
 				}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/lab"
+	"emujail/jailsetup/supervise"
 )
 
 // settings are what every verb is told.
@@ -35,6 +37,21 @@ func (s *settings) site() (jail.Site, error) {
 		}
 	}
 	return jail.LoadSite(s.sitePath)
+}
+
+// ask sends a request to the supervisor of the site, which must be running, and
+// gives its replies to each.
+func (s *settings) ask(ctx context.Context, req supervise.Request, each func(supervise.Reply)) error {
+	site, err := s.site()
+	if err != nil {
+		return err
+	}
+	conn, err := supervise.Dial(ctx, site)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return supervise.Call(conn, req, each)
 }
 
 var errNotRoot = errors.New("must be root (try: sudo jailsetup …)")

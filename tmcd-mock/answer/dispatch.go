@@ -2,152 +2,94 @@ package answer
 
 import "emujail/protocol"
 
-// command runs one command by its name in the table. The list is in the
-// table's order; commands without a case have an empty answer by design
-// (docs/spec/protocol.md §6, last line), or are of families that nobody runs.
+// command runs one command by its name in the table. Commands without a row
+// have an empty answer by design (docs/spec/protocol.md §6, last line), or are of
+// families that nobody runs.
 func (c *call) command(name string) {
-	switch name {
-	case "nodeid":
-		c.reply(protocol.NodeID(c.who.id))
-	case "nodeuuid":
-		c.reply(protocol.NodeUUID(c.who.node.Text("uuid")))
-	case "manifest":
-		c.manifest()
-	case "status":
-		c.status()
-	case "ifconfig":
-		c.ifconfig()
-	case "accounts":
-		c.accounts()
-	case "delay":
-		c.delayNode()
-	case "linkdelay":
-		c.linkDelay()
-	case "hostnames":
-		c.hostnames()
-	case "rpms":
-		c.rpms()
-	case "tarballs":
-		c.tarballs()
-	case "blobs":
-		c.blobs()
-	case "startupcmd":
-		c.startupCmd()
-	case "startstatus", "startstat":
-		c.startStatus()
-	case "readycount":
-		c.readyCount()
-	case "ready":
-		c.ready()
-	case "mounts":
-		c.mounts()
-	case "sfshostid":
-		c.sfsHostID()
-	case "loadinfo":
-		c.loadInfo()
-	case "reset":
-		c.report("reset", c.args)
-	case "routing":
-		c.routing()
-	case "trafgens":
-		c.trafgens()
-	case "nseconfigs":
-		c.nseConfigs()
-	case "creator":
-		c.reply(protocol.Creator{Creator: c.who.creator, Swapper: c.who.swapper})
-	case "state":
-		c.state()
-	case "tunnels":
-		c.tunnels()
-	case "vnodelist":
-		c.vnodeList()
-	case "subnodelist":
-		c.subNodeList()
-	case "isalive":
-		c.isAlive()
-	case "ipodinfo":
-		c.ipodInfo()
-	case "ntpinfo":
-		c.ntpInfo()
-	case "ntpdrift":
-		c.ntpDrift()
-	case "jailconfig":
-		c.jailConfig()
-	case "sdparams":
-		c.linef("reg=300 agg=5 load=1 expt=5 ctl=1000")
-	case "programs":
-		c.programs()
-	case "syncserver":
-		c.syncServer()
-	case "keyhash":
-		c.reply(protocol.KeyHash(c.who.expt.Text("keyhash")))
-	case "eventkey":
-		c.reply(protocol.EventKey(c.who.expt.Text("eventkey")))
-	case "fullconfig":
+	run, ok := runs[name]
+	switch {
+	case name == "fullconfig": // runs the others
 		c.fullConfig()
-	case "routelist":
-		c.routeList()
-	case "role":
-		c.reply(protocol.Role(c.who.reserved.Text("erole")))
-	case "rusage":
-		c.rusage()
-	case "watchdoginfo":
-		c.watchdogInfo()
-	case "hostkeys":
-		c.hostKeys()
-	case "tmcctest":
-		c.tmccTest()
-	case "firewallinfo":
-		c.firewallInfo()
-	case "hostinfo":
-		c.hostInfo()
-	case "emulabconfig":
-		c.emulabConfig()
-	case "localization":
-		c.localization()
-	case "rootpswd":
-		c.rootPassword()
-	case "booterrno":
-		c.bootErrno()
-	case "bootlog":
-		c.bootLog()
-	case "battery":
-		c.battery()
-	case "topomap", "ltmap", "ltpmap":
-		c.topologyMap(name)
-	case "userenv":
-		c.userEnv()
-	case "tiptunnels":
-		c.tipTunnels()
-	case "traceinfo":
-		c.traceInfo()
-	case "elvindport":
-		c.elvindPort()
-	case "intfcmap":
-		c.interfaceMap()
-	case "portregister":
-		c.portRegister()
-	case "bootwhat":
-		c.bootWhat()
-	case "nodeattributes":
-		c.nodeAttributes()
-	case "disks":
-		c.disks()
-	case "arpinfo":
-		c.arpInfo()
-	case "hwinfo":
-		c.hwInfo()
-	case "tiplineinfo":
-		c.tipLineInfo()
-	case "imageinfo":
-		c.imageInfo()
-	case "imagesize":
-		c.imageSize()
-	case "serviceinfo":
-		c.linef("TFTP=boss DHCP=boss FRISBEE=boss PUBSUB=boss")
+	case ok:
+		run(c)
 	default:
 		c.geni(name)
 	}
+}
+
+// runs has a row a command, in the order of tmcd's table. It is never written to.
+var runs = map[string]func(*call){
+	"nodeid":         func(c *call) { c.reply(protocol.NodeID(c.who.id)) },
+	"nodeuuid":       func(c *call) { c.reply(protocol.NodeUUID(c.who.node.Text("uuid"))) },
+	"manifest":       (*call).manifest,
+	"status":         (*call).status,
+	"ifconfig":       (*call).ifconfig,
+	"accounts":       (*call).accounts,
+	"delay":          (*call).delayNode,
+	"linkdelay":      (*call).linkDelay,
+	"hostnames":      (*call).hostnames,
+	"rpms":           (*call).rpms,
+	"tarballs":       (*call).tarballs,
+	"blobs":          (*call).blobs,
+	"startupcmd":     (*call).startupCmd,
+	"startstatus":    (*call).startStatus,
+	"startstat":      (*call).startStatus,
+	"readycount":     (*call).readyCount,
+	"ready":          (*call).ready,
+	"mounts":         (*call).mounts,
+	"sfshostid":      (*call).sfsHostID,
+	"loadinfo":       (*call).loadInfo,
+	"reset":          func(c *call) { c.report("reset", c.args) },
+	"routing":        (*call).routing,
+	"trafgens":       (*call).trafgens,
+	"nseconfigs":     (*call).nseConfigs,
+	"creator":        func(c *call) { c.reply(protocol.Creator{Creator: c.who.creator, Swapper: c.who.swapper}) },
+	"state":          (*call).state,
+	"tunnels":        (*call).tunnels,
+	"vnodelist":      (*call).vnodeList,
+	"subnodelist":    (*call).subNodeList,
+	"isalive":        (*call).isAlive,
+	"ipodinfo":       (*call).ipodInfo,
+	"ntpinfo":        (*call).ntpInfo,
+	"ntpdrift":       (*call).ntpDrift,
+	"jailconfig":     (*call).jailConfig,
+	"sdparams":       func(c *call) { c.linef("reg=300 agg=5 load=1 expt=5 ctl=1000") },
+	"programs":       (*call).programs,
+	"syncserver":     (*call).syncServer,
+	"keyhash":        func(c *call) { c.reply(protocol.KeyHash(c.who.expt.Text("keyhash"))) },
+	"eventkey":       func(c *call) { c.reply(protocol.EventKey(c.who.expt.Text("eventkey"))) },
+	"routelist":      (*call).routeList,
+	"role":           func(c *call) { c.reply(protocol.Role(c.who.reserved.Text("erole"))) },
+	"rusage":         (*call).rusage,
+	"watchdoginfo":   (*call).watchdogInfo,
+	"hostkeys":       (*call).hostKeys,
+	"tmcctest":       (*call).tmccTest,
+	"firewallinfo":   (*call).firewallInfo,
+	"hostinfo":       (*call).hostInfo,
+	"emulabconfig":   (*call).emulabConfig,
+	"localization":   (*call).localization,
+	"rootpswd":       (*call).rootPassword,
+	"booterrno":      (*call).bootErrno,
+	"bootlog":        (*call).bootLog,
+	"battery":        (*call).battery,
+	"topomap":        func(c *call) { c.topologyMap("topomap") },
+	"ltmap":          func(c *call) { c.topologyMap("ltmap") },
+	"ltpmap":         func(c *call) { c.topologyMap("ltpmap") },
+	"userenv":        (*call).userEnv,
+	"tiptunnels":     (*call).tipTunnels,
+	"traceinfo":      (*call).traceInfo,
+	"elvindport":     (*call).elvindPort,
+	"intfcmap":       (*call).interfaceMap,
+	"portregister":   (*call).portRegister,
+	"bootwhat":       (*call).bootWhat,
+	"nodeattributes": (*call).nodeAttributes,
+	"disks":          (*call).disks,
+	"arpinfo":        (*call).arpInfo,
+	"hwinfo":         (*call).hwInfo,
+	"tiplineinfo":    (*call).tipLineInfo,
+	"imageinfo":      (*call).imageInfo,
+	"imagesize":      (*call).imageSize,
+	"serviceinfo":    func(c *call) { c.linef("TFTP=boss DHCP=boss FRISBEE=boss PUBSUB=boss") },
 }
 
 // fullConfig runs every command of the asker's kind and frames each answer.

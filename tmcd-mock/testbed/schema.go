@@ -1,120 +1,57 @@
 package testbed
 
+import "maps"
+
 // Facts about Emulab's database that the code needs: column defaults, keys,
 // and which columns are looked up often enough to index.
 
 // schemaDefaults are the column defaults of Emulab's tables, those that are
 // not NULL. A file's defaults: section adds to them.
 func schemaDefaults() map[string]Columns {
+	queue := merged(
+		zero("q_limit", "q_maxthresh", "q_minthresh", "q_linterm", "q_qinbytes", "q_bytes", "q_meanpsize",
+			"q_wait", "q_setbit", "q_droptail", "q_red", "q_gentle"),
+		Columns{"q_weight": float64(0)},
+	)
 	return map[string]Columns{
-		"projects": {
-			"public": int64(0),
-		},
-		"node_types": {
-			"isvirtnode":   int64(0),
-			"isremotenode": int64(0),
-			"issubnode":    int64(0),
-			"isplabdslice": int64(0),
-		},
-		"os_info_versions": {
-			"shared": int64(0),
-		},
-		"image_versions": {
-			"shared": int64(0),
-			"global": int64(0),
-			"format": "ndz",
-			"ready":  int64(0),
-		},
-		"experiments": {
-			"priority":             int64(0),
-			"shared":               int64(0),
-			"elab_in_elab":         int64(0),
-			"elabinelab_singlenet": int64(0),
-			"lockdown":             int64(0),
-			"geniflags":            int64(0),
-			"nonfsmounts":          int64(0),
-			"nfsmounts":            "emulabdefault",
-		},
-		"nodes": {
-			"ready":           int64(0),
-			"priority":        int64(-1),
-			"routertype":      "none",
-			"update_accounts": int64(0),
-			"sshdport":        int64(11000),
-			"jailflag":        int64(0),
-			"rtabid":          int64(0),
-			"boot_errno":      int64(0),
-			"nonfsmounts":     int64(0),
-		},
-		"interfaces": {
-			"rtabid": int64(0),
-		},
-		"reserved": {
-			"erole":           "node",
-			"inner_elab_boot": int64(0),
-			"plab_role":       "none",
-			"plab_boot":       int64(0),
-			"mustwipe":        int64(0),
-		},
-		"widearea_nodeinfo": {
-			"gateway":     "",
-			"boot_method": "",
-		},
-		"virt_nodes": {
-			"plab_role":   "none",
-			"plab_plcnet": "none",
-			"role":        "node",
-		},
-		"virt_lans": {
-			"delay":         "0.00",
-			"q_limit":       int64(0),
-			"q_maxthresh":   int64(0),
-			"q_minthresh":   int64(0),
-			"q_weight":      float64(0),
-			"q_linterm":     int64(0),
-			"q_qinbytes":    int64(0),
-			"q_bytes":       int64(0),
-			"q_meanpsize":   int64(0),
-			"q_wait":        int64(0),
-			"q_setbit":      int64(0),
-			"q_droptail":    int64(0),
-			"q_red":         int64(0),
-			"q_gentle":      int64(0),
-			"cost":          float64(1),
-			"widearea":      int64(0),
-			"emulated":      int64(0),
-			"protocol":      "ethernet",
-			"trace_type":    "header",
-			"trace_snaplen": int64(0),
-		},
-		"vinterfaces": {
-			"bandwidth": int64(0),
-		},
-		"lans": {
-			"ready": int64(0),
-		},
-		"linkdelays": {
-			"q_limit":     int64(0),
-			"q_maxthresh": int64(0),
-			"q_minthresh": int64(0),
-			"q_weight":    float64(0),
-			"q_linterm":   int64(0),
-			"q_qinbytes":  int64(0),
-			"q_bytes":     int64(0),
-			"q_meanpsize": int64(0),
-			"q_wait":      int64(0),
-			"q_setbit":    int64(0),
-			"q_droptail":  int64(0),
-			"q_red":       int64(0),
-			"q_gentle":    int64(0),
-		},
-		"tiplines": {
-			"disabled": int64(0),
-		},
-		"geni-cm.geni_slices": {
-			"lockdown": int64(0),
-		},
+		"projects":         zero("public"),
+		"node_types":       zero("isvirtnode", "isremotenode", "issubnode", "isplabdslice"),
+		"os_info_versions": zero("shared"),
+		"image_versions":   merged(zero("shared", "global", "ready"), Columns{"format": "ndz"}),
+		"experiments": merged(zero("priority", "shared", "elab_in_elab", "elabinelab_singlenet", "lockdown", "geniflags", "nonfsmounts"),
+			Columns{"nfsmounts": "emulabdefault"}),
+		"nodes": merged(zero("ready", "update_accounts", "jailflag", "rtabid", "boot_errno", "nonfsmounts"),
+			Columns{"priority": int64(-1), "routertype": "none", "sshdport": int64(11000)}),
+		"interfaces":        zero("rtabid"),
+		"reserved":          merged(zero("inner_elab_boot", "plab_boot", "mustwipe"), Columns{"erole": "node", "plab_role": "none"}),
+		"widearea_nodeinfo": Columns{"gateway": "", "boot_method": ""},
+		"virt_nodes":        Columns{"plab_role": "none", "plab_plcnet": "none", "role": "node"},
+		"virt_lans": merged(queue, zero("widearea", "emulated", "trace_snaplen"),
+			Columns{"delay": "0.00", "cost": float64(1), "protocol": "ethernet", "trace_type": "header"}),
+		"vinterfaces":         zero("bandwidth"),
+		"lans":                zero("ready"),
+		"linkdelays":          queue,
+		"tiplines":            zero("disabled"),
+		"geni-cm.geni_slices": zero("lockdown"),
 	}
+}
+
+// zero are columns with the default 0.
+func zero(names ...string) Columns {
+	columns := Columns{}
+	for _, name := range names {
+		columns[name] = int64(0)
+	}
+	return columns
+}
+
+// merged are all the columns of several lists.
+func merged(lists ...Columns) Columns {
+	columns := Columns{}
+	for _, list := range lists {
+		maps.Copy(columns, list)
+	}
+	return columns
 }
 
 type siteVariable struct{ name, value string }
