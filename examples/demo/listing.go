@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"emujail/examples/wait"
 	"emujail/jailsetup/leftover"
 )
 
@@ -93,7 +94,7 @@ func (w *world) snapshotWorld() (err error) {
 
 // awaitAsBefore waits until the host is as it was before the demo.
 func (w *world) awaitAsBefore() error {
-	return until(context.Background(), 5*time.Second, "the host to be as before the demo", func() error {
+	return wait.Until(context.Background(), 5*time.Second, "the host to be as before the demo", func() error {
 		now, err := list()
 		if err != nil {
 			return err

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"emujail/examples/wait"
 )
 
 const isupTimeout = 60 * time.Second
@@ -47,7 +49,7 @@ func (w *world) bootBoth(ctx context.Context) error {
 }
 
 func (w *world) awaitUp(ctx context.Context, vnode string) error {
-	return until(ctx, isupTimeout, vnode+" to be ISUP", func() error {
+	return wait.Until(ctx, isupTimeout, vnode+" to be ISUP", func() error {
 		state, err := w.stateOf(ctx, vnode)
 		if err == nil && state != "ISUP" {
 			err = fmt.Errorf("tmcd says %s", state)

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"emujail/examples/wait"
 )
 
 const tarballWords = "hello from the tarball\n"
@@ -141,7 +143,7 @@ func (w *world) nothingLeft(ctx context.Context) error {
 		}
 	}
 	// The kernel ends network namespaces in its own time.
-	return until(ctx, 5*time.Second, "the host to be as before", func() error {
+	return wait.Until(ctx, 5*time.Second, "the host to be as before", func() error {
 		now, err := list()
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"emujail/examples/wait"
 	"emujail/jailsetup/lab"
 	"emujail/jailsetup/leftover"
 	"emujail/jailsetup/network"
@@ -191,7 +192,7 @@ func (w *world) startServe(ctx context.Context) (err error) {
 	if w.serve, err = w.start("jailsetup", "--site", w.site, "serve"); err != nil {
 		return err
 	}
-	return until(ctx, 20*time.Second, "the supervisor to serve", func() error {
+	return wait.Until(ctx, 20*time.Second, "the supervisor to serve", func() error {
 		return w.runProgram(ctx, "jailsetup", "--site", w.site, "info")
 	})
 }
@@ -203,7 +204,7 @@ func (w *world) startMock(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return until(ctx, 10*time.Second, "tmcd-mock to serve", func() error {
+	return wait.Until(ctx, 10*time.Second, "tmcd-mock to serve", func() error {
 		return w.runProgram(ctx, "tmcd-mock", "show", "--manage", w.manage)
 	})
 }
@@ -285,7 +286,7 @@ func endRecorded(name string) error {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		return err
 	}
-	return until(context.Background(), 10*time.Second, name+" to end", func() error {
+	return wait.Until(context.Background(), 10*time.Second, name+" to end", func() error {
 		var ws syscall.WaitStatus
 		_, _ = syscall.Wait4(pid, &ws, syscall.WNOHANG, nil) // if it is our child
 		if err := syscall.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
@@ -293,25 +294,6 @@ func endRecorded(name string) error {
 		}
 		return nil
 	})
-}
-
-// until tries f until it succeeds.
-func until(ctx context.Context, most time.Duration, what string, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waited %s for %s: %w", most, what, err)
-		case <-tick.C:
-		}
-	}
 }
 
 func (w *world) stateOf(ctx context.Context, vnode string) (string, error) {

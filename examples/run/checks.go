@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"emujail/examples/wait"
 )
 
 func checkTwoNodes(ctx context.Context, w *world) error {
@@ -84,7 +86,7 @@ type sinkLine struct {
 
 // received is the newest line of a sink's log, once there is one.
 func received(ctx context.Context, w *world, sink string) (l sinkLine, err error) {
-	err = until(ctx, 10*time.Second, func() error {
+	err = wait.Until(ctx, 10*time.Second, sink+" to receive", func() error {
 		out, err := w.enter(ctx, "node-b", "tail", "-n", "1", "/local/logs/"+sink+".json")
 		if err != nil {
 			return err
@@ -111,7 +113,7 @@ func makeTools(ctx context.Context, w *world, dir string) error {
 }
 
 func checkSoftware(ctx context.Context, w *world) error {
-	return until(ctx, 10*time.Second, func() error {
+	return wait.Until(ctx, 10*time.Second, "the program's output", func() error {
 		out, err := w.enter(ctx, "node-a", "cat", "/local/logs/greeter.out", "/local/logs/greeter.status")
 		if err != nil {
 			return err

@@ -161,22 +161,3 @@ func (w *world) output(ctx context.Context, name string, args ...string) (string
 func (w *world) enter(ctx context.Context, node string, argv ...string) (string, error) {
 	return w.jailsetup(ctx, append([]string{"enter", "-T", node}, argv...)...)
 }
-
-// until tries f until it succeeds.
-func until(ctx context.Context, most time.Duration, f func() error) error {
-	ctx, cancel := context.WithTimeout(ctx, most)
-	defer cancel()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := f()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waited %s: %w", most, err)
-		case <-tick.C:
-		}
-	}
-}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"emujail/examples/wait"
 	"emujail/jailsetup/lab"
 )
 
@@ -55,7 +56,7 @@ func runTwoHosts(ctx context.Context, w *world) (err error) {
 			return err
 		}
 	}
-	if err := until(ctx, time.Minute, func() error { return w.bothUp(ctx) }); err != nil {
+	if err := wait.Until(ctx, time.Minute, "both nodes to be up", func() error { return w.bothUp(ctx) }); err != nil {
 		return err
 	}
 	_, err = w.on(ctx, 0, "jailsetup", "--site", filepath.Join(w.dir, twoHosts[0].site), "enter", "-T", "node-a",
@@ -109,7 +110,7 @@ func (w *world) startMock(ctx context.Context) (*exec.Cmd, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	err := until(ctx, 10*time.Second, func() error {
+	err := wait.Until(ctx, 10*time.Second, "tmcd-mock to serve", func() error {
 		_, err := w.states(ctx)
 		return err
 	})
