@@ -164,27 +164,41 @@ func shutdown(fd uintptr) error {
 }
 
 // Read implements net.Conn.
-func (c *tcpConn) Read(p []byte) (int, error) {
+func (c *tcpConn) Read(p []byte) (n int, err error) {
+	ctlErr := c.raw.Read(func(fd uintptr) bool {
+		n, err = receive(fd, p)
+		return err != syscall.EAGAIN
+	})
+	if ctlErr != nil {
+		return 0, ctlErr
+	}
+	return n, err
+}
+
+// readNow is Read of what is here already; syscall.EAGAIN: nothing.
+func (c *tcpConn) readNow(p []byte) (n int, err error) {
+	if ctlErr := c.raw.Control(func(fd uintptr) { n, err = receive(fd, p) }); ctlErr != nil {
+		return 0, ctlErr
+	}
+	return n, err
+}
+
+func receive(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	var n uintptr
-	var errno syscall.Errno
-	err := c.raw.Read(func(fd uintptr) bool {
-		for errno = syscall.EINTR; errno == syscall.EINTR; {
-			n, _, errno = syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+	for {
+		n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), 0, 0, 0)
+		switch {
+		case errno == syscall.EINTR:
+		case errno != 0:
+			return 0, errno
+		case n == 0:
+			return 0, io.EOF
+		default:
+			return int(n), nil
 		}
-		return errno != syscall.EAGAIN
-	})
-	switch {
-	case err != nil:
-		return 0, err
-	case errno != 0:
-		return 0, errno
-	case n == 0:
-		return 0, io.EOF
 	}
-	return int(n), nil
 }
 
 // Write implements net.Conn.

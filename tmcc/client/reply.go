@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 
 	"emujail/protocol"
 )
@@ -41,8 +42,12 @@ func (x exchange) receive(conn net.Conn) (*redirect, error) {
 			return parseRedirect(head)
 		}
 	}
+	head, end := tail.readNow(head)
 	if err := output(x.out, head); err != nil {
 		return nil, err
+	}
+	if end != nil {
+		return nil, tail.ended(end)
 	}
 	return nil, x.copyRest(tail)
 }
@@ -131,6 +136,25 @@ func (t *lastByte) Read(p []byte) (int, error) {
 		t.any, t.last = true, p[n-1]
 	}
 	return n, err
+}
+
+// readNow adds to p what is here already, as far as there is room: a short reply
+// comes with its end, and whoever it is for is woken once. The error, if there is
+// one, is how the reply ended: it is told once.
+func (t *lastByte) readNow(p []byte) ([]byte, error) {
+	r, ok := t.r.(interface{ readNow([]byte) (int, error) })
+	if !ok || len(p) == 0 || len(p) == cap(p) {
+		return p, nil
+	}
+	n, err := r.readNow(p[len(p):cap(p)])
+	if n > 0 {
+		p = p[:len(p)+n]
+		t.any, t.last = true, p[len(p)-1]
+	}
+	if err == syscall.EAGAIN {
+		err = nil
+	}
+	return p, err
 }
 
 // ended says whether a reply that ended with err is whole. A TLS server should
