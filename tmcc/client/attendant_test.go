@@ -7,6 +7,7 @@ import (
 	"net"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // attendant is a writer whose Sent waits until all is said at the other end.
@@ -42,7 +43,7 @@ func TestLateAttendant(t *testing.T) {
 				defer c.Close()
 				return row.say(c)
 			})
-			c := mustNew(t, Options{Network: TCP, Servers: localhost(p.port())})
+			c := mustNew(t, Options{Network: TCP, Servers: localhost(p.port()), Timeout: time.Minute}) // a clock, as the proxy has
 			out := &attendant{said: said}
 			err := c.Stream(within(t), status(), out)
 			if !errors.Is(err, row.err) || out.String() != row.want {
