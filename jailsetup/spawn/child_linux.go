@@ -48,6 +48,7 @@ func run(conn *net.UnixConn) error {
 	if err != nil {
 		return err
 	}
+	image := c.Layout.Open()
 	procs, err := openAll(c.CgroupProcs)
 	if err != nil {
 		return err
@@ -69,7 +70,7 @@ func run(conn *net.UnixConn) error {
 	if err := send(conn, message{Started: first.cmd.Process.Pid}, first.pidfd, ns.UserNS, ns.PIDNS, ns.NetNS); err != nil {
 		return fmt.Errorf("report the first process: %w", err)
 	}
-	if err := c.Layout.Build(ns, first.awaitReady); err != nil {
+	if err := c.Layout.Build(image, ns, first.awaitReady); err != nil {
 		return err
 	}
 	if err := <-placed; err != nil {

@@ -53,9 +53,42 @@ func configureLoop(n int, backing *os.File) (*os.File, error) {
 	return dev, nil
 }
 
-// mountImage mounts the jail's image, idmapped, detached. The file system is
-// not trusted: nodev, and errors make it read-only, never panic the host.
-func mountImage(image string, userns *os.File) (mounted, error) {
+// Image is a jail's disk that is being mounted, see [Layout.Open].
+type Image struct {
+	done chan struct{}
+	m    mounted
+	err  error
+}
+
+// Open begins to mount the jail's image, on a thread of its own, and returns at
+// once: what waits for the disk needs no process of the jail. The mount is
+// nowhere in the tree before [Layout.Build] attaches it; whoever doesn't get
+// there closes it by ending.
+func (l Layout) Open() *Image {
+	i := &Image{done: make(chan struct{})}
+	go func() {
+		defer close(i.done)
+		i.m, i.err = mountImage(l.Image)
+	}()
+	return i
+}
+
+// idmapped waits for the mount and gives it the jail's ids.
+func (i *Image) idmapped(userns *os.File) (mounted, error) {
+	<-i.done
+	if i.err != nil {
+		return mounted{}, i.err
+	}
+	if err := i.m.set(0, userns); err != nil {
+		i.m.close()
+		return mounted{}, err
+	}
+	return i.m, nil
+}
+
+// mountImage mounts the jail's image, detached. The file system is not trusted:
+// nodev, and errors make it read-only, never panic the host.
+func mountImage(image string) (mounted, error) {
 	dev, err := attachLoop(image)
 	if err != nil {
 		return mounted{}, err
@@ -66,9 +99,5 @@ func mountImage(image string, userns *os.File) (mounted, error) {
 		return mounted{}, fmt.Errorf("image %s: %w", image, err)
 	}
 	m.name = image
-	if err := m.set(0, userns); err != nil {
-		m.close()
-		return mounted{}, err
-	}
 	return m, nil
 }
