@@ -151,18 +151,19 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 
 // build runs the plan and pins the first process.
 func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.File, error) {
+	first := readyLaunch(h.Site.spawner())
+	defer first.abort()
 	var p Plan
 	err := t.step("make the plan, look after the template", func() (err error) {
 		if *r, err = h.reservePlace(*r, w); err != nil {
 			return err
 		}
-		p, err = h.Plan(ctx, *r, w)
+		p, err = h.plan(ctx, *r, w, first)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer p.launch.abort()
 	for _, refusal := range refusals(w.Jail) {
 		h.Log.Info(refusal, "vnode", r.VNode)
 	}

@@ -2,6 +2,7 @@ package jail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -22,7 +23,6 @@ type Plan struct {
 	Notes      []string // what the vnode will lack, for people
 
 	cgroupDir string
-	launch    *launch
 }
 
 // Steps is the whole plan, for `-n`.
@@ -31,6 +31,10 @@ func (p Plan) Steps() []plan.Step { return slices.Concat(p.Disk, p.Boot) }
 // Plan turns what tmcd says into steps. It makes the template that disks are
 // cloned from, if it isn't there; else it changes nothing.
 func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
+	return h.plan(ctx, r, w, &launch{failed: errors.New("this plan is for showing")})
+}
+
+func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan, error) {
 	wires, err := h.wires(r, w)
 	if err != nil {
 		return Plan{}, err
@@ -55,7 +59,7 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{launch: &launch{}, Notes: slices.Concat(image, notes, wires.notes())}
+	p := Plan{Notes: slices.Concat(image, notes, wires.notes())}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{
@@ -71,18 +75,18 @@ func (h *Host) Plan(ctx context.Context, r Record, w Wish) (Plan, error) {
 	p.Boot = []plan.Step{
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w, wires.missing)},
-		Spawn{Program: h.Site.spawner(), Config: h.spawnConfig(r, w, made, cgroup, shares), launch: p.launch},
+		Spawn{Config: h.spawnConfig(r, w, made, cgroup, shares), launch: first},
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
 		Events{Door: events, Hands: h.Hands.Events},
 	}
 	p.Boot = append(p.Boot, wires.before...)
-	p.Boot = append(p.Boot, Started{VNode: r.VNode, launch: p.launch})
+	p.Boot = append(p.Boot, Started{VNode: r.VNode, launch: first})
 	if r.Boot > 1 { // a disk from before
 		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.imagePath(r.VNode)}}, p.Boot...)
 	}
 	p.Boot = append(p.Boot, wires.steps...)
 	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), wires)...)
-	p.Boot = append(p.Boot, Go{CgroupDir: cgroup.Dir(), Stage0: stage0, launch: p.launch})
+	p.Boot = append(p.Boot, Go{CgroupDir: cgroup.Dir(), Stage0: stage0, launch: first})
 	return p, nil
 }
 

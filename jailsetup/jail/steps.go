@@ -141,8 +141,9 @@ func (d Doors) Do(ctx context.Context, _ *plan.State) error {
 
 // launch is the first process between [Spawn] and [Go].
 type launch struct {
-	jail *spawn.Jail
-	gone bool // it has been let go
+	jail   *spawn.Jail
+	failed error // why there is none
+	gone   bool  // it has been let go
 }
 
 // abort ends a first process that was never let go.
@@ -152,13 +153,19 @@ func (l *launch) abort() {
 	}
 }
 
+// readyLaunch starts a jailspawn ahead: what it costs is over by [Spawn].
+func readyLaunch(program string) *launch {
+	l := &launch{}
+	l.jail, l.failed = spawn.Ready(program)
+	return l
+}
+
 // Spawn is the step that has the jail's first process started, in its
 // namespaces and cgroup, and its file system mounted. It doesn't wait: the steps
 // up to [Started] are done meanwhile. The process waits for [Go].
 type Spawn struct {
-	Program string // jailspawn
-	Config  spawn.Config
-	launch  *launch
+	Config spawn.Config
+	launch *launch
 }
 
 // String implements [plan.Step]. It says what will be mounted, in lines of
@@ -176,9 +183,11 @@ func (s Spawn) String() string {
 func (s Spawn) Undo() ([]plan.Undo, error) { return killUndo(s.Config.CgroupDir) }
 
 // Do implements [plan.Step].
-func (s Spawn) Do(_ context.Context, _ *plan.State) (err error) {
-	s.launch.jail, err = spawn.Start(s.Program, s.Config)
-	return err
+func (s Spawn) Do(context.Context, *plan.State) error {
+	if s.launch.failed != nil {
+		return s.launch.failed
+	}
+	return s.launch.jail.Start(s.Config)
 }
 
 // Started is the step that waits until the first process is there, for those

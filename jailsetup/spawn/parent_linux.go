@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Deadlines of the two halves: a healthy jail needs some ten milliseconds.
@@ -30,23 +32,23 @@ type Jail struct {
 
 	conn    *net.UnixConn
 	program *exec.Cmd
+	config  io.WriteCloser // its standard input
 	stderr  *tail
 }
 
-// Start runs program, a jailspawn, and doesn't wait for it: [Jail.AwaitStarted]
-// does. The caller ends it by [Jail.Go] or [Jail.Abort].
-func Start(program string, c Config) (*Jail, error) {
-	input, err := json.Marshal(c)
-	if err != nil {
-		return nil, err
-	}
+// Ready runs program, a jailspawn, which does nothing before [Jail.Start]: its
+// own start-up goes on beside what comes before. The caller ends it by
+// [Jail.Abort], or in the end by [Jail.Go]; it ends with this process, too.
+func Ready(program string) (*Jail, error) {
 	ours, theirs, err := pair()
 	if err != nil {
 		return nil, err
 	}
 	j := &Jail{conn: ours, stderr: &tail{}}
 	j.program = exec.Command(program)
-	j.program.Stdin = bytes.NewReader(input)
+	if j.config, err = j.program.StdinPipe(); err != nil {
+		return nil, errors.Join(err, theirs.Close(), ours.Close())
+	}
 	j.program.Stderr = j.stderr
 	j.program.ExtraFiles = []*os.File{theirs}
 	j.program.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -56,6 +58,20 @@ func Start(program string, c Config) (*Jail, error) {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), ours.Close())
 	}
 	return j, nil
+}
+
+// Start has it start the jail's first process, and doesn't wait for that:
+// [Jail.AwaitStarted] does.
+func (j *Jail) Start(c Config) error {
+	input, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	_, err = j.config.Write(input)
+	if err = errors.Join(err, j.config.Close()); err != nil && !errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("tell jailspawn what to do: %w", err)
+	}
+	return nil // one that has given up doesn't hear us, but has said why
 }
 
 // AwaitStarted returns once the jail's first process exists; its mounts are
@@ -108,14 +124,17 @@ func (j *Jail) Go(ctx context.Context, stage0 json.RawMessage) error {
 	return nil
 }
 
-// Abort gives the jail up: both processes end by the closed socket.
+// Abort gives the jail up: both processes end by the closed socket, and a
+// jailspawn that was told nothing by its closed input.
 func (j *Jail) Abort() error {
+	j.config.Close()
 	j.conn.Close()
 	return j.program.Wait()
 }
 
 // fail ends jailspawn and says what it said last.
 func (j *Jail) fail(err error) error {
+	j.config.Close()
 	j.conn.Close()
 	kill := time.AfterFunc(2*time.Second, func() { j.program.Process.Kill() })
 	defer kill.Stop()
