@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"crypto"
 	"crypto/tls"
 	"encoding/pem"
@@ -12,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	"emujail/protocol"
 	"emujail/tmcc/client/tlsdial"
@@ -34,7 +32,7 @@ func tlsResume(b *bench) (float64, error) {
 	}
 	var ways [2]*door
 	for i, mode := range []string{"resumed", "full"} {
-		tmcd, err := b.secure(dir, mode)
+		tmcd, err := b.bare(dir, mode)
 		if err != nil {
 			return 0, err
 		}
@@ -93,22 +91,6 @@ func (b *bench) certificates() (dir string, host *hostKey, err error) {
 	return dir, host, nil
 }
 
-// secure starts this program's peer with TLS.
-func (b *bench) secure(dir, mode string) (*running, error) {
-	r := &running{cmd: exec.Command("/proc/self/exe", "peer", dir, mode)}
-	out, err := r.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	r.cmd.Stderr = os.Stderr
-	if err := r.cmd.Start(); err != nil {
-		return nil, err
-	}
-	line, err := bufio.NewReader(out).ReadString('\n')
-	r.addr = strings.TrimSpace(line)
-	return r, err
-}
-
 // securePeer is peer with TLS as tmcd speaks it: a tag first, a certificate
 // wanted. In mode full no session is resumed.
 func securePeer(dir, mode string) error {
@@ -117,33 +99,15 @@ func securePeer(dir, mode string) error {
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	fmt.Println(l.Addr())
 	cfg := &tls.Config{
 		Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAnyClientCert,
 		SessionTicketsDisabled: mode == "full", MinVersion: tls.VersionTLS12,
 	}
-	answer := []byte(strings.Repeat("x", 63) + "\n")
-	for {
-		raw, err := l.Accept()
-		if err != nil {
-			return err
+	return answerEach(func(raw net.Conn) (net.Conn, error) {
+		var tag [len(protocol.TLSTag)]byte
+		if _, err := io.ReadFull(raw, tag[:]); err != nil {
+			return nil, err
 		}
-		go func() {
-			defer raw.Close()
-			var tag [len(protocol.TLSTag)]byte
-			if _, err := io.ReadFull(raw, tag[:]); err != nil {
-				return
-			}
-			c := tls.Server(raw, cfg)
-			defer c.Close()
-			var buf [1024]byte
-			if _, err := c.Read(buf[:]); err == nil {
-				_, _ = c.Write(answer) // the client sees what is missing
-			}
-		}()
-	}
+		return tls.Server(raw, cfg), nil
+	})
 }

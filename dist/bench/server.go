@@ -64,8 +64,10 @@ func start(cmd *exec.Cmd) (*running, string, error) {
 }
 
 // bare starts this program's own peer.
-func (b *bench) bare() (*running, error) {
-	r, line, err := start(exec.Command("/proc/self/exe", "peer"))
+func (b *bench) bare(args ...string) (*running, error) {
+	cmd := exec.Command("/proc/self/exe", append([]string{"peer"}, args...)...)
+	cmd.Stderr = os.Stderr
+	r, line, err := start(cmd)
 	if err == nil {
 		r.addr = line
 	}
@@ -82,6 +84,13 @@ func peer(args []string) error {
 	case len(args) == 2:
 		return securePeer(args[0], args[1])
 	}
+	return answerEach(func(c net.Conn) (net.Conn, error) { return c, nil })
+}
+
+// answerEach says where it listens, and answers each connection's first words
+// over what open makes of it. Nobody waits for the goroutines: the process is
+// killed.
+func answerEach(open func(net.Conn) (net.Conn, error)) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -89,11 +98,16 @@ func peer(args []string) error {
 	fmt.Println(l.Addr())
 	answer := []byte(strings.Repeat("x", 63) + "\n")
 	for {
-		c, err := l.Accept()
+		raw, err := l.Accept()
 		if err != nil {
 			return err
 		}
 		go func() {
+			defer raw.Close()
+			c, err := open(raw)
+			if err != nil {
+				return
+			}
 			defer c.Close()
 			var buf [1024]byte
 			if _, err := c.Read(buf[:]); err == nil {
