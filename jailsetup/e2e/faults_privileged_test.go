@@ -81,6 +81,51 @@ func TestTmcdAway(t *testing.T) {
 	})
 }
 
+// TestTmcdAwayFromTheHost: the same while the host asks, before there is a jail.
+// For a while: asked again. For good: nothing is made, and tmcd, which hears the
+// state, has TBFAILED with the reason.
+func TestTmcdAwayFromTheHost(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	for _, command := range []string{"state", "status", "fullconfig"} {
+		t.Run(command+" broken off twice", func(t *testing.T) {
+			r.fault("reset command=" + command + " bytes=0 next=2 node=" + v)
+			r.boot(v)
+			r.must("kill", v)
+		})
+		t.Run(command+" broken off always", func(t *testing.T) {
+			r.fault("reset command=" + command + " bytes=0 node=" + v)
+			out := r.jailsetup("boot", v)
+			if cleared := r.run("tmcd-mock", "fault", "clear", "--manage", r.path("mock")); cleared.code != 0 {
+				t.Fatal(cleared.err())
+			}
+			if out.code != 1 || !strings.Contains(out.stderr, "connection reset") {
+				t.Errorf("exit code %d: %s", out.code, out.stderr)
+			}
+			r.noJailLeft()
+			if command == "state" { // which can't be heard
+				return
+			}
+			if n := r.node(v); n.State != "TBFAILED" || !strings.Contains(n.Reports["bootlog"], "connection reset") {
+				t.Errorf("tmcd has heard %s, %q", n.State, n.Reports["bootlog"])
+			}
+			r.boot(v) // the next one is as good as any
+			r.must("kill", v)
+		})
+	}
+	t.Run("tmcd is gone for two seconds", func(t *testing.T) {
+		r.mock.kill()
+		done := make(chan result, 1)
+		go func() { done <- r.jailsetup("boot", v) }()
+		<-time.After(2 * time.Second)
+		r.startMock()
+		if out := <-done; out.code != 0 {
+			t.Errorf("%v", out.err())
+		}
+		r.reports(v, "ISUP")
+	})
+}
+
 // cutter is a web server that ends each answer after some bytes.
 type cutter struct {
 	file     []byte

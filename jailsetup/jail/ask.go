@@ -160,13 +160,60 @@ type Wish struct {
 	AliasesAsked bool
 }
 
-// Wish reports BOOTING and asks: status, one fullconfig, and for aliases where
-// the vnode may have some.
-func (t Tmcd) Wish(ctx context.Context, vnode string, aliases bool) (Wish, error) {
-	if err := t.State(ctx, vnode, "BOOTING"); err != nil {
-		return Wish{}, fmt.Errorf("report BOOTING: %w", err)
+// Booting reports BOOTING. A tmcd that is away for seconds is waited for.
+func (t Tmcd) Booting(ctx context.Context, vnode string) error {
+	err := t.insist(ctx, vnode, func() error { return t.State(ctx, vnode, "BOOTING") })
+	if err != nil {
+		return fmt.Errorf("report BOOTING: %w", err)
 	}
-	return t.ask(ctx, vnode, aliases)
+	return nil
+}
+
+// Wish asks: status, one fullconfig, and for aliases where the vnode may have
+// some. A tmcd that is away for seconds is waited for.
+func (t Tmcd) Wish(ctx context.Context, vnode string, aliases bool) (w Wish, err error) {
+	err = t.insist(ctx, vnode, func() (err error) {
+		w, err = t.ask(ctx, vnode, aliases)
+		return err
+	})
+	return w, err
+}
+
+// How often tmcd is tried, and the pause before the second time; it doubles.
+const (
+	insistTries = 4
+	insistPause = 500 * time.Millisecond
+)
+
+// insist repeats questions, which do no harm twice, while tmcd breaks
+// connections off or refuses them: it may be starting. One that is silent has
+// been waited for already.
+func (t Tmcd) insist(ctx context.Context, vnode string, f func() error) error {
+	pause := insistPause
+	for try := 1; ; try++ {
+		err := f()
+		if try == insistTries || !passing(err) || ctx.Err() != nil {
+			return err
+		}
+		if t.opts.Logger != nil {
+			t.opts.Logger.Warn("tmcd is asked again", "vnode", vnode, "error", err, "after", pause)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause *= 2
+	}
+}
+
+// passing tells an error of a tmcd that may be back in a moment.
+func passing(err error) bool {
+	for _, e := range [...]syscall.Errno{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EPIPE} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // ask asks for all that is built outside.

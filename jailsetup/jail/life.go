@@ -61,10 +61,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	if err != nil {
 		return r, err
 	}
-	if err := t.step(AskTmcd, func() (err error) {
-		wish, err = h.Tmcd.Wish(ctx, vnode, r.asksAliases())
-		return err
-	}); err != nil {
+	if wish, err = h.ask(ctx, r, t); err != nil {
 		return r, err
 	}
 	defer h.Hierarchies.Hasten(ctx)()
@@ -89,6 +86,32 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 		return r, h.giveUp(ctx, r, t, err)
 	}
 	return r, nil
+}
+
+// ask reports BOOTING and asks what the vnode should be. If tmcd has heard the
+// one and can't tell the other, it hears that too.
+func (h *Host) ask(ctx context.Context, r Record, t *tracer) (wish Wish, err error) {
+	told := false
+	err = t.step(AskTmcd, func() (err error) {
+		if err := h.Tmcd.Booting(ctx, r.VNode); err != nil {
+			return err
+		}
+		told = true
+		wish, err = h.Tmcd.Wish(ctx, r.VNode, r.asksAliases())
+		return err
+	})
+	if err != nil && told && !errors.Is(err, ErrFree) && !errors.Is(err, ErrUnknown) {
+		h.tellFailed(ctx, r.VNode, t, err)
+	}
+	return wish, err
+}
+
+// tellFailed reports TBFAILED with the reason and the last steps.
+func (h *Host) tellFailed(ctx context.Context, vnode string, t *tracer, why error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
+	defer cancel()
+	h.report(ctx, vnode, "TBFAILED")
+	h.sendLog(ctx, vnode, "boot failed: "+why.Error()+"\nlast steps:\n"+Tail(t.events))
 }
 
 // AskTmcd is the step of a trace in which this host waits for tmcd.
@@ -202,10 +225,9 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.Fil
 // giveUp undoes a failed boot, tells tmcd, with the last steps, and returns
 // why, with what could not be undone.
 func (h *Host) giveUp(ctx context.Context, r Record, t *tracer, why error) error {
+	h.tellFailed(ctx, r.VNode, t, why)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	h.report(ctx, r.VNode, "TBFAILED")
-	h.sendLog(ctx, r.VNode, "boot failed: "+why.Error()+"\nlast steps:\n"+Tail(t.events))
 	if err := h.takeDown(ctx, &r, "boot failed"); err != nil {
 		return errors.Join(why, err)
 	}
