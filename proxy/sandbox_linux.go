@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/proxy/confine"
 )
 
 // maxFiles is the descriptor limit: a socket a jail, two descriptors a request.
@@ -30,9 +31,7 @@ const User = 61000
 // for this descriptor alone, read-only, processes only. It leads nowhere else,
 // and whatever in it needs rights (exe, root, fd, environ) is out of reach.
 //
-// The order is the security: mounts and root directory need rights, the limits
-// must be set before they can't, and the filter is last because it forbids the
-// calls before it.
+// /proc is first, because mounts need rights.
 func Confine(uid, gid int) (proc *os.File, err error) {
 	if uid <= 0 || gid <= 0 {
 		return nil, fmt.Errorf("confine to user %d, group %d: want others than root", uid, gid)
@@ -44,22 +43,17 @@ func Confine(uid, gid int) (proc *os.File, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("confine: %w", err)
 	}
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
-		{"limits", setLimits},
-		{"empty root", enterEmptyRoot},
-		{"capability bounding set", dropBoundingSet},
-		{"groups", func() error { return syscall.Setgroups(nil) }},
-		{"group", func() error { return syscall.Setresgid(gid, gid, gid) }},
-		{"user", func() error { return syscall.Setresuid(uid, uid, uid) }},
-		{"dumpable", func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }},
-		{"system calls", func() error { return filter(int(proc.Fd())) }},
-	} {
-		if err := step.do(); err != nil {
-			return nil, errors.Join(fmt.Errorf("confine: %s: %w", step.name, err), proc.Close())
-		}
+	err = confine.Process(confine.Options{
+		UID: uid, GID: gid, Name: "tmcc",
+		Limits: []confine.Limit{
+			{Resource: unix.RLIMIT_NOFILE, Value: maxFiles},
+			{Resource: unix.RLIMIT_NPROC, Value: maxThreads},
+			{Resource: unix.RLIMIT_MSGQUEUE, Value: 0},
+		},
+		Filter: func() error { return filter(int(proc.Fd())) },
+	})
+	if err != nil {
+		return nil, errors.Join(err, proc.Close())
 	}
 	return proc, nil
 }
@@ -91,64 +85,4 @@ func detachedProc() (*os.File, error) {
 		return nil, fmt.Errorf("mount proc: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "proc"), nil
-}
-
-func setLimits() error {
-	for _, l := range []struct {
-		resource int
-		value    uint64
-	}{
-		{unix.RLIMIT_NOFILE, maxFiles},
-		{unix.RLIMIT_NPROC, maxThreads},
-		{unix.RLIMIT_CORE, 0},
-		{unix.RLIMIT_MEMLOCK, 0},
-		{unix.RLIMIT_MSGQUEUE, 0},
-	} {
-		var now syscall.Rlimit
-		if err := syscall.Getrlimit(l.resource, &now); err != nil {
-			return fmt.Errorf("resource %d: %w", l.resource, err)
-		}
-		value := min(l.value, now.Max) // root itself may lack the right to raise it
-		if err := syscall.Setrlimit(l.resource, &syscall.Rlimit{Cur: value, Max: value}); err != nil {
-			return fmt.Errorf("resource %d: %w", l.resource, err)
-		}
-	}
-	return nil
-}
-
-// enterEmptyRoot makes a directory the root and removes it: nothing can be made
-// in a directory that is gone.
-func enterEmptyRoot() error {
-	dir, err := os.MkdirTemp("", "tmcc-root-")
-	if err != nil {
-		return err
-	}
-	outside, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return errors.Join(err, os.Remove(dir))
-	}
-	defer unix.Close(outside)
-	if err := errors.Join(syscall.Chroot(dir), syscall.Chdir("/")); err != nil {
-		return err
-	}
-	return unix.Unlinkat(outside, dir[1:], unix.AT_REMOVEDIR)
-}
-
-// dropBoundingSet drops all on all threads. Where threads may be C's the
-// runtime refuses (ENOTSUP), and the set stays: of no use without a way to gain
-// privileges.
-func dropBoundingSet() error {
-	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		_, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
-		switch errno {
-		case 0:
-		case syscall.EINVAL: // this kernel has fewer
-			return nil
-		case syscall.ENOTSUP:
-			return nil
-		default:
-			return errno
-		}
-	}
-	return nil
 }

@@ -8,11 +8,12 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"unsafe"
 
 	seccomp "github.com/elastic/go-seccomp-bpf"
 	"golang.org/x/sys/unix"
+
+	"emujail/proxy/confine"
 )
 
 // User is the node's user and group: a number that neither Debian nor systemd
@@ -26,35 +27,25 @@ const priority = 10
 // maxFiles is the descriptor limit: two sockets a link.
 const maxFiles = 1 << 16
 
+// maxThreads bounds the threads of the node's user.
+const maxThreads = 64
+
 // Confine takes the calling thread, to which the caller must be locked, into
 // real-time scheduling, and then from the whole process all rights: it becomes
 // [User] without groups and capabilities, in an empty root directory, without a
 // way to gain anything, and with a few system calls. It must be root. The note
 // says what it had to go without.
 //
-// The order is the security: what needs rights is first, the filter last.
+// What needs rights is first.
 func Confine() (note string, err error) {
 	if err := realTime(); err != nil {
 		note = "no real-time priority, delays will be less exact: " + err.Error()
 	}
-	for _, step := range []struct {
-		name string
-		do   func() error
-	}{
-		{"limits", setLimits},
-		{"empty root", enterEmptyRoot},
-		{"capability bounding set", dropBoundingSet},
-		{"groups", func() error { return syscall.Setgroups(nil) }},
-		{"group", func() error { return syscall.Setresgid(User, User, User) }},
-		{"user", func() error { return syscall.Setresuid(User, User, User) }},
-		{"dumpable", func() error { return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0) }},
-		{"system calls", filter},
-	} {
-		if err := step.do(); err != nil {
-			return note, fmt.Errorf("confine: %s: %w", step.name, err)
-		}
-	}
-	return note, nil
+	return note, confine.Process(confine.Options{
+		UID: User, GID: User, Name: "delaynode",
+		Limits: []confine.Limit{{Resource: unix.RLIMIT_NOFILE, Value: maxFiles}, {Resource: unix.RLIMIT_NPROC, Value: maxThreads}},
+		Filter: filter,
+	})
 }
 
 // realTime takes the calling thread to SCHED_FIFO and to the finest timers. In
@@ -104,60 +95,6 @@ func leaveCPUCgroup() error {
 		}
 	}
 	return err
-}
-
-func setLimits() error {
-	for _, l := range []struct {
-		resource int
-		value    uint64
-	}{
-		{unix.RLIMIT_NOFILE, maxFiles},
-		{unix.RLIMIT_NPROC, 64},
-		{unix.RLIMIT_CORE, 0},
-		{unix.RLIMIT_MEMLOCK, 0},
-	} {
-		var now syscall.Rlimit
-		if err := syscall.Getrlimit(l.resource, &now); err != nil {
-			return fmt.Errorf("resource %d: %w", l.resource, err)
-		}
-		value := min(l.value, now.Max)
-		if err := syscall.Setrlimit(l.resource, &syscall.Rlimit{Cur: value, Max: value}); err != nil {
-			return fmt.Errorf("resource %d: %w", l.resource, err)
-		}
-	}
-	return nil
-}
-
-// enterEmptyRoot makes a directory the root and removes it: nothing can be made
-// in a directory that is gone.
-func enterEmptyRoot() error {
-	dir, err := os.MkdirTemp("", "delaynode-")
-	if err != nil {
-		return err
-	}
-	outside, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return errors.Join(err, os.Remove(dir))
-	}
-	defer unix.Close(outside)
-	if err := errors.Join(syscall.Chroot(dir), syscall.Chdir("/")); err != nil {
-		return err
-	}
-	return unix.Unlinkat(outside, dir[1:], unix.AT_REMOVEDIR)
-}
-
-// dropBoundingSet drops all on all threads.
-func dropBoundingSet() error {
-	for c := uintptr(0); c <= unix.CAP_LAST_CAP; c++ {
-		_, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0)
-		if errno == syscall.EINVAL || errno == syscall.ENOTSUP {
-			return nil // this kernel has fewer; or threads may be C's
-		}
-		if errno != 0 {
-			return errno
-		}
-	}
-	return nil
 }
 
 // filter installs the allow-list on all threads. Other calls fail with EPERM,
