@@ -134,7 +134,7 @@ type experimentLinkUndo struct {
 	MAC    MAC            `json:"mac"`
 	Addrs  []netip.Prefix `json:"addrs"`
 	Group  uint32         `json:"group,omitempty"`
-	Bridge string         `json:"bridge,omitempty"` // of the LAN, if it has a trunk
+	Bridge string         `json:"bridge,omitempty"` // of the LAN; empty: of a splice
 }
 
 func (s ExperimentLink) String() string {
@@ -163,10 +163,7 @@ func (s ExperimentLink) Undo() ([]plan.Undo, error) {
 	}
 	u := experimentLinkUndo{
 		RunDir: s.RunDir, Pin: experimentPin(s.Experiment), VNode: s.VNode, Link: host,
-		MAC: s.MAC, Addrs: s.Addrs, Group: s.Group,
-	}
-	if len(s.Trunk.Peers) > 0 {
-		u.Bridge = lanBridge(s.LAN, s.Tag)
+		MAC: s.MAC, Addrs: s.Addrs, Group: s.Group, Bridge: lanBridge(s.LAN, s.Tag),
 	}
 	return oneUndo(KindExperimentLink, u)
 }
@@ -306,5 +303,5 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		return err
 	}
 	defer unlock()
-	return removeLoneTrunk(ctx, u.RunDir, u.Pin, u.Bridge)
+	return removeLoneLAN(ctx, u.RunDir, u.Pin, u.Bridge)
 }

@@ -159,9 +159,11 @@ func peerEntry(l netlink.Link, peer netip.Addr) *netlink.Neigh {
 	}
 }
 
-// removeLoneTrunk removes the trunk of a bridge on which no jail is left. The
-// caller holds the lock and is in the host's namespace.
-func removeLoneTrunk(ctx context.Context, runDir, pin, bridge string) error {
+// removeLoneLAN removes the bridge of a LAN on which no jail is left, and its
+// trunk. Where no jail has a link any more, the bridge is left to the end of the
+// namespace: to delete a device takes the kernel 30 ms. The caller holds the lock
+// and is in the host's namespace.
+func removeLoneLAN(ctx context.Context, runDir, pin, bridge string) error {
 	ns, err := openPin(runDir, pin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -170,26 +172,30 @@ func removeLoneTrunk(ctx context.Context, runDir, pin, bridge string) error {
 		return err
 	}
 	defer ns.Close()
-	name, removed := trunkName(bridge), false
+	removed := false
 	err = inNamespace(ns, func() error {
 		h, err := newRouteHandle()
 		if err != nil {
 			return err
 		}
 		defer h.Close()
-		trunk, err := linkByName(h, name)
-		if err != nil || trunk == nil {
+		name := trunkName(bridge)
+		left, err := lookAtLAN(h, bridge, name)
+		if err != nil || left.jails {
 			return err
 		}
-		alone, err := aloneOn(h, trunk)
-		if err != nil || !alone {
-			return err
+		if removed = left.trunk; removed {
+			if err := deleteLink(ctx, h, name); err != nil {
+				return err
+			}
+			if err := take(newExperimentSets().trunk(name)); err != nil {
+				return err
+			}
 		}
-		removed = true
-		if err := deleteLink(ctx, h, name); err != nil {
-			return err
+		if !left.bridge || !left.others {
+			return nil
 		}
-		return take(newExperimentSets().trunk(name))
+		return deleteLink(ctx, h, bridge)
 	})
 	if err != nil || !removed {
 		return err
@@ -197,18 +203,31 @@ func removeLoneTrunk(ctx context.Context, runDir, pin, bridge string) error {
 	return removePeersTable(runDir)
 }
 
-// aloneOn says whether the device is its bridge's only port.
-func aloneOn(h *netlink.Handle, l netlink.Link) (bool, error) {
+// leftOfLAN is what there is of a LAN, and beside it.
+type leftOfLAN struct {
+	bridge, trunk bool
+	jails         bool // are on it
+	others        bool // have links in the namespace
+}
+
+func lookAtLAN(h *netlink.Handle, bridge, trunk string) (left leftOfLAN, err error) {
 	links, err := h.LinkList()
 	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
-		return false, fmt.Errorf("list links: %w", err)
+		return left, fmt.Errorf("list links: %w", err)
 	}
-	for _, o := range links {
-		if o.Attrs().MasterIndex == l.Attrs().MasterIndex && o.Attrs().Index != l.Attrs().Index && l.Attrs().MasterIndex != 0 {
-			return false, nil
+	at := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == bridge })
+	left.bridge = at >= 0
+	for _, l := range links {
+		switch a := l.Attrs(); {
+		case a.Name == trunk:
+			left.trunk = true
+		case left.bridge && a.MasterIndex == links[at].Attrs().Index:
+			left.jails = true
+		case l.Type() == "veth":
+			left.others = true
 		}
 	}
-	return true, nil
+	return left, nil
 }
 
 // peersTable is the name of the table in the host's namespace that takes frames
