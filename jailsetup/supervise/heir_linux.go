@@ -28,20 +28,45 @@ const inheritTimeout = 500 * time.Millisecond
 // predecessor is a proxy that an earlier supervisor left behind.
 type predecessor struct {
 	talk    *talk
-	pidfd   *os.File            // nil: unknown
+	noted   noted
 	sockets map[string]*os.File // by vnode; not to be believed before they are checked
 }
 
 func (k *proxyKeeper) heirPath() string { return filepath.Join(k.site.Run, "proxy.sock") }
 func (k *proxyKeeper) pidPath() string  { return filepath.Join(k.site.Run, "proxy.pid") }
 
-// notePID writes down which process the proxy is, for the next supervisor.
+// noted are the proxies that earlier supervisors wrote down and that still run:
+// the one that waits for us, and one that was starting, or draining, when its
+// supervisor died.
+type noted struct {
+	processes []jail.Process
+	pidfds    []*os.File
+}
+
+// end ends them all, and forgets them.
+func (n *noted) end() error {
+	var errs []error
+	for _, pidfd := range n.pidfds {
+		errs = append(errs, endProcess(pidfd), pidfd.Close())
+	}
+	*n = noted{}
+	return errors.Join(errs...)
+}
+
+// notePID writes down which process the proxy is, for the next supervisor,
+// beside those that are there from before.
 func (k *proxyKeeper) notePID(pid int) error {
 	p, err := jail.Identify(pid)
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(p)
+	all := []jail.Process{p}
+	k.mu.Lock()
+	if k.old != nil {
+		all = append(all, k.old.noted.processes...)
+	}
+	k.mu.Unlock()
+	data, err := json.Marshal(all)
 	if err != nil {
 		return err
 	}
@@ -52,24 +77,32 @@ func (k *proxyKeeper) notePID(pid int) error {
 	return os.Rename(temp, k.pidPath())
 }
 
-// pinOld opens a pidfd of the proxy that was noted; nil if it has ended.
-func (k *proxyKeeper) pinOld() (*os.File, error) {
+// pinOld opens pidfds of the proxies that were noted and haven't ended.
+func (k *proxyKeeper) pinOld() (n noted, err error) {
 	data, err := os.ReadFile(k.pidPath())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return n, nil
 	}
 	if err != nil {
-		return nil, err
+		return n, err
 	}
-	var p jail.Process
-	if err := json.Unmarshal(data, &p); err != nil {
-		return nil, fmt.Errorf("%s: %w", k.pidPath(), err)
+	var all []jail.Process
+	if err := json.Unmarshal(data, &all); err != nil {
+		return n, fmt.Errorf("%s: %w", k.pidPath(), err)
 	}
-	pidfd, err := p.Pin()
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil, nil
+	var errs []error
+	for _, p := range all {
+		pidfd, err := p.Pin()
+		if errors.Is(err, os.ErrProcessDone) {
+			continue
+		}
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		n.processes, n.pidfds = append(n.processes, p), append(n.pidfds, pidfd)
 	}
-	return pidfd, err
+	return n, errors.Join(errs...)
 }
 
 // giveHeir gives the proxy the socket at which it waits for the next supervisor.
@@ -89,21 +122,21 @@ func (k *proxyKeeper) giveHeir(t *talk) error {
 // inherit asks a proxy that was left behind for the jails' sockets. One that
 // doesn't answer is ended, for it may hold connections of jails that are gone.
 func (k *proxyKeeper) inherit(ctx context.Context) {
-	pidfd, err := k.pinOld()
+	before, err := k.pinOld()
 	if err != nil {
 		k.log.Warn("earlier proxy is not looked for", "error", err)
 	}
 	old, err := k.takeBack(ctx)
 	switch {
 	case err == nil:
-		old.pidfd = pidfd
+		old.noted = before
 		k.mu.Lock()
 		k.old = old
 		k.mu.Unlock()
 		k.log.Info("took sockets back from the earlier proxy", "sockets", len(old.sockets))
-	case pidfd != nil:
+	case len(before.pidfds) > 0:
 		k.log.Warn("earlier proxy doesn't hand its sockets over, it is ended", "error", err)
-		if err := errors.Join(endProcess(pidfd), pidfd.Close()); err != nil {
+		if err := before.end(); err != nil {
 			k.log.Error("earlier proxy doesn't end", "error", err)
 		}
 	}
@@ -191,10 +224,7 @@ func (k *proxyKeeper) retire() {
 			k.old = nil
 		}
 		k.mu.Unlock()
-		err := errors.Join(old.talk.end(), old.closeSockets())
-		if old.pidfd != nil {
-			err = errors.Join(err, endProcess(old.pidfd), old.pidfd.Close())
-		}
+		err := errors.Join(old.talk.end(), old.closeSockets(), old.noted.end())
 		if err != nil && !errors.Is(err, net.ErrClosed) {
 			k.log.Error("earlier proxy doesn't end", "error", err)
 		}

@@ -176,6 +176,11 @@ func (k *proxyKeeper) serve(ctx context.Context, conn *control.Conn, pid int) er
 	stop := context.AfterFunc(ctx, func() { k.drain(t) })
 	defer stop()
 	k.retire()
+	// The socket for the next supervisor takes the place of the earlier proxy's:
+	// only once that one is told to end, else nobody could.
+	if err := k.giveHeir(t); err != nil && !t.over() {
+		k.log.Warn("proxy won't outlive this supervisor", "error", err)
+	}
 	<-t.gone
 	k.mu.Lock()
 	k.talk, k.pid, k.ready = nil, 0, make(chan struct{})
@@ -212,9 +217,6 @@ func (k *proxyKeeper) setUp(t *talk) error {
 		}
 	}
 	if err := k.giveAudit(t, false); err != nil {
-		return err
-	}
-	if err := k.giveHeir(t); err != nil {
 		return err
 	}
 	return t.listen(k.site.Proxy.Attest, k.doors())
