@@ -17,11 +17,12 @@ func (r refusal) Error() string { return string(r) }
 
 // A visit is what is known of one request on its way.
 type visit struct {
-	jail *jail
-	r    *reader
-	who  witness
-	line Line
-	tmcd io.Closer // the connection that has brought the whole answer; nil: none
+	jail  *jail
+	r     *reader
+	who   witness
+	line  Line
+	start time.Time
+	tmcd  io.Closer // the connection that has brought the whole answer; nil: none
 }
 
 // leave closes what isn't the caller's.
@@ -42,13 +43,13 @@ func (s *server) handle(w job) {
 			s.open.Add(-1)
 		}
 	}()
-	v := visit{jail: j, line: Line{Time: w.start, VNode: j.vnode}}
+	v := visit{jail: j, start: w.start, line: Line{Time: w.start.UTC(), VNode: j.vnode}} // zones are files
 	defer v.leave()
 	defer conn.Close()
 	cut := context.AfterFunc(j.alive, func() { _ = conn.Close() })
 	defer cut()
 
-	r, err := newReader(conn)
+	r, err := newReader(conn, s.o.now)
 	if err != nil {
 		s.log.Warn("connection can't be read", "vnode", j.vnode, "error", err)
 		return
@@ -113,7 +114,7 @@ func (s *server) turn(j *jail) (leave func(), err error) {
 		<-j.slots
 	}
 	more := j.counts.active.Add(1) > 1
-	now := time.Now()
+	now := s.o.now()
 	pause, ok := j.rate.reserve(now, 1, patience)
 	debt, paid := j.bytes.reserve(now, 0, patience)
 	if !ok || !paid {
@@ -199,9 +200,10 @@ func (s *server) account(v *visit, err error) {
 		line.Why = err.Error()
 	}
 	line.RequestBytes = int64(len(v.r.held.data()))
-	spent := time.Since(line.Time)
+	now := s.o.now()
+	spent := now.Sub(v.start) // not by the line's time: that is the wall clock's, which may jump
 	line.Millis = float64(spent.Microseconds()) / 1000
-	j.bytes.charge(time.Now(), float64(line.RequestBytes+line.ReplyBytes))
+	j.bytes.charge(now, float64(line.RequestBytes+line.ReplyBytes))
 	j.counts.add(line, spent)
 	s.audit.add(*line)
 }

@@ -122,7 +122,7 @@ func (s *server) accept(j *jail) {
 // connections have something to say the newest waits, and with it the jail's
 // backlog; if no place gets free in time it is closed.
 func (s *server) admit(j *jail, conn net.Conn) {
-	start := time.Now().UTC() // zones are files
+	start := s.o.now()
 	j.counts.connections.Add(1)
 	s.makeRoom(j)
 	place := s.place(j, conn)

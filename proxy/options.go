@@ -51,6 +51,8 @@ type Options struct {
 
 	// Logger hears what isn't about one request. Nil: nobody does.
 	Logger *slog.Logger
+
+	now func() time.Time // nil: time.Now; tests have clocks that jump
 }
 
 // Limits bound what callers can use up.

@@ -21,31 +21,32 @@ const (
 type reader struct {
 	conn net.Conn
 	held held
+	now  func() time.Time
 }
 
-func newReader(conn net.Conn) (*reader, error) {
+func newReader(conn net.Conn, now func() time.Time) (*reader, error) {
 	h, err := hold(conn)
 	if err != nil {
 		return nil, err
 	}
-	return &reader{conn: conn, held: h}, nil
+	return &reader{conn: conn, held: h, now: now}, nil
 }
 
 // first waits for the first byte. errEmpty: there was none.
 func (r *reader) first(patience time.Duration) error {
-	return r.held.first(func() error { return r.conn.SetReadDeadline(time.Now().Add(patience)) })
+	return r.held.first(func() error { return r.conn.SetReadDeadline(r.now().Add(patience)) })
 }
 
 // request reads to the end of the request and parses it: to the end of the
 // stream, or until nothing came for t.Silence after a complete head. What comes
 // later stays unread. Too much, or too slow, is refused whole.
 func (r *reader) request(t Deadlines) (request, error) {
-	start := time.Now()
+	start := r.now()
 	headBy, wholeBy := start.Add(t.Head), start.Add(t.Request)
 	deadline, complete := headBy, false
 	for {
 		err := r.held.more(func() error { return r.conn.SetReadDeadline(deadline) })
-		now := time.Now()
+		now := r.now()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded) && complete && now.Before(wholeBy):
 			return r.end()

@@ -31,7 +31,7 @@ var errAway = errors.New("no tmcd could be reached")
 // seen a byte of the request, whatever happens is the result. turn waits for a
 // place at tmcd, which is held for a round only, not while tmcd is away.
 func (s *tmcds) ask(ctx context.Context, q question, out *answer, turn func() (leave func(), err error)) error {
-	giveUp := time.Now().Add(q.patience)
+	giveUp := s.now().Add(q.patience)
 	for pause := roundMin; ; pause = min(2*pause, roundMax) {
 		leave, err := turn()
 		if err != nil {
@@ -43,7 +43,7 @@ func (s *tmcds) ask(ctx context.Context, q question, out *answer, turn func() (l
 		if err == nil || !out.mayRetry(ctx, err) {
 			return err
 		}
-		if time.Now().Add(pause).After(giveUp) {
+		if s.now().Add(pause).After(giveUp) {
 			return fmt.Errorf("%w: %w", errAway, err)
 		}
 		if !wait(ctx, pause) {
@@ -61,7 +61,7 @@ type question struct {
 
 // round tries each tmcd once.
 func (s *tmcds) round(ctx context.Context, q question, out *answer) (err error) {
-	for _, h := range s.inOrder(time.Now()) {
+	for _, h := range s.inOrder(s.now()) {
 		c := h.tcp
 		if q.udp {
 			c = h.udp
@@ -72,12 +72,12 @@ func (s *tmcds) round(ctx context.Context, q question, out *answer) (err error) 
 		}
 		if !out.mayRetry(ctx, err) {
 			if errors.Is(err, client.ErrMaybeSeen) && out.written == 0 && !q.udp {
-				h.bad(time.Now()) // it took the request and broke down; over UDP silence is an answer
+				h.bad(s.now()) // it took the request and broke down; over UDP silence is an answer
 			}
 			return err
 		}
 		out.failed()
-		h.bad(time.Now())
+		h.bad(s.now())
 	}
 	return err
 }

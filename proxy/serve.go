@@ -48,7 +48,11 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("proxy: %w", err)
 	}
-	err = s.run(ctx)
+	return s.live(ctx, cut)
+}
+
+func (s *server) live(ctx context.Context, cut context.CancelFunc) error {
+	err := s.run(ctx)
 	s.drain(cut)
 	s.workers.end()
 	if s.leave != nil {
@@ -60,6 +64,9 @@ func Serve(ctx context.Context, o Options) error {
 
 func newServer(life context.Context, o Options) (*server, error) {
 	o.Deadlines = o.Deadlines.withDefaults()
+	if o.now == nil {
+		o.now = time.Now
+	}
 	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail)}
 	s.workers = workers{work: s.handle, idle: make(chan job)}
 	if s.log == nil {
@@ -94,6 +101,7 @@ func (s *server) useTmcd(t Tmcd) error {
 	if err != nil {
 		return err
 	}
+	tmcds.now = s.o.now
 	s.tmcd.Store(tmcds)
 	return nil
 }

@@ -48,6 +48,7 @@ const (
 type tmcds struct {
 	Tmcd
 	all []*health
+	now func() time.Time
 }
 
 type health struct {
@@ -63,7 +64,7 @@ type health struct {
 // newTmcds makes clients for t. A handshake, connect or answer takes as long as d
 // says.
 func newTmcds(t Tmcd, d Deadlines, redirected func()) (*tmcds, error) {
-	s := &tmcds{Tmcd: t}
+	s := &tmcds{Tmcd: t, now: time.Now}
 	network := client.TCP
 	if t.Handshake != nil {
 		network = client.TLS
