@@ -126,3 +126,18 @@ func TestJoinArgs(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// TestClockIsSet: sender and agents are on one host, and its clock is set between
+// two events: both count.
+func TestClockIsSet(t *testing.T) {
+	now := time.Now()
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		g := Guard{Experiment: "jails/demo", Key: []byte("key")}
+		for n, at := range []time.Time{now, now.Add(by), now.Add(by + time.Second)} {
+			e := Event{Experiment: "jails/demo", Object: "cbr0", Action: "START", Time: at, Seq: uint64(n + 1), Sender: 1}.Sign([]byte("key"))
+			if err := g.Check(e, at.Add(time.Millisecond)); err != nil {
+				t.Errorf("by %v, event %d: %v", by, n+1, err)
+			}
+		}
+	}
+}

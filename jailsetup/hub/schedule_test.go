@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"emujail/jailsetup/event"
+	"emujail/jailsetup/event/clockjump"
 )
 
 // A schedule runs by the experiment's time; groups reach all of theirs.
@@ -196,5 +197,44 @@ func TestFiles(t *testing.T) {
 	}
 	if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
+	}
+}
+
+// The experiment's time is the monotonic clock's: a clock that is set while it
+// runs brings nothing forward and holds nothing back.
+func TestClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			h := newHost(t, t.TempDir())
+			h.open("v1", demo, key)
+			v1 := h.join("v1", demo, "cbr0")
+			if err := h.SetSchedule(demo, Schedule{Events: []Item{{At: 0, Object: "cbr0", Action: "START"}, {At: 60, Object: "cbr0", Action: "STOP"}}}); err != nil {
+				t.Fatal(err)
+			}
+			if err := h.Start(demo); err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{"*", "cbr0"} {
+				if e := v1.hears(); e.Object != want || e.Action != "START" {
+					t.Errorf("%+v, want START of %s", e, want)
+				}
+			}
+			h.mu.Lock()
+			x := h.experiments[demo]
+			x.started = clockjump.Behind(x.started, by)
+			err := h.save(x)
+			started := x.StartedNS
+			h.mu.Unlock()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if next := h.sendDue(time.Now()); next < 50*time.Second || next > 60*time.Second {
+				t.Errorf("STOP is due in %v, want 60 s after START", next)
+			}
+			_, now, err := bootClock()
+			if ago := now - time.Duration(started); err != nil || ago < 0 || ago > time.Minute {
+				t.Errorf("the next supervisor believes that time began %v ago, %v", ago, err)
+			}
+		})
 	}
 }

@@ -113,6 +113,15 @@ func TestServices(t *testing.T) {
 				t.Errorf("a second boot: %q", r.Changes)
 			}
 			j.started(row.program, len(want))
+			for _, name := range j.daemons("") {
+				if pid, _ := j.daemonPID(name); name != "agents" {
+					kill(t, pid)
+				}
+			}
+			if r := step(t, j.boot(), row.step); len(r.Changes) != len(want) || r.Status != OK {
+				t.Errorf("after kill -9: %+v", r)
+			}
+			j.started(row.program, 2*len(want))
 			j.tmcd.set(row.command, "")
 			if row.command == "routing" {
 				j.tmcd.set(row.command, "ROUTERTYPE=none\n")

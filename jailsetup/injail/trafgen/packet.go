@@ -11,7 +11,7 @@ import (
 //	4  run      chosen at random at each set-up of the source
 //	8  size     of the whole packet: over TCP it says where the next one begins
 //	12 seq      counts from 0 within the run
-//	20 sent     nanoseconds since 1970 by the source's clock
+//	20 sent     nanoseconds since the set-up, by the source's monotonic clock
 //
 // The rest is zeros. Shorter packets are all zeros and counted only. A sink
 // takes packets of other generators and counts them.
@@ -61,7 +61,8 @@ type tracker struct {
 	first   uint64              // the first seen: what comes from before it was never missed
 	next    uint64              // one above the highest seen
 	seen    [window / 64]uint64 // a bit for each of the window numbers below next
-	transit int64               // of the packet before, ns; clocks may differ
+	epoch   time.Time           // of the run's first packet: times of arrival count from here
+	transit int64               // of the packet before, ns, but for a constant: clocks differ
 	jitter  float64             // ns, smoothed as RFC 3550 §6.4.1 says
 	started bool
 }
@@ -69,7 +70,7 @@ type tracker struct {
 // add takes one packet in and counts what it shows.
 func (t *tracker) add(h header, now time.Time, c *counts) {
 	if !t.started || h.run != t.run {
-		*t = tracker{run: h.run, first: h.seq, next: h.seq, started: true, transit: now.UnixNano() - h.sent, jitter: t.jitter}
+		*t = tracker{run: h.run, first: h.seq, next: h.seq, started: true, epoch: now, transit: -h.sent, jitter: t.jitter}
 	}
 	switch {
 	case h.seq >= t.next:
@@ -84,7 +85,7 @@ func (t *tracker) add(h header, now time.Time, c *counts) {
 			c.lost-- // counted when it was passed over
 		}
 	}
-	transit := now.UnixNano() - h.sent
+	transit := int64(now.Sub(t.epoch)) - h.sent
 	d := transit - t.transit
 	t.transit = transit
 	if d < 0 {

@@ -1,8 +1,12 @@
 package trafgen
 
 import (
+	"log/slog"
 	"testing"
 	"time"
+
+	"emujail/jailsetup/event/clockjump"
+	"emujail/protocol"
 )
 
 func TestTracker(t *testing.T) {
@@ -88,3 +92,35 @@ func TestShortPackets(t *testing.T) {
 		t.Errorf("seq %d after 2 with one", s.seq)
 	}
 }
+
+// TestClockIsSet: neither the pace of a source nor the jitter that a sink finds
+// is the wall clock's.
+func TestClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		f := newFlow(protocol.TrafGen{Name: "cbr0", Role: "source"}, slog.New(slog.DiscardHandler))
+		end := &counter{}
+		f.end, f.params.Interval = end, float64(10*time.Millisecond)
+		f.base = clockjump.Behind(time.Now().Add(-100*time.Millisecond), by)
+		f.pump()
+		if end.packets < 11 || end.packets > 60 { // 11 are due, and more on a slow machine
+			t.Errorf("by %v: %d packets in 100 ms at 10 ms each", by, end.packets)
+		}
+
+		var c counts
+		k := &tracker{}
+		now := time.Now()
+		k.add(header{run: 1, seq: 0, sent: 0}, now, &c)
+		k.epoch = clockjump.Behind(k.epoch, by)
+		k.add(header{run: 1, seq: 1, sent: int64(time.Second)}, now.Add(time.Second), &c)
+		if c.jitter != 0 {
+			t.Errorf("by %v: a jitter of %v", by, time.Duration(c.jitter))
+		}
+	}
+}
+
+// counter is an endpoint that counts.
+type counter struct{ packets int }
+
+func (c *counter) send(_ Params, n int) (int, error) { c.packets += n; return n, nil }
+func (c *counter) setTOS(int) error                  { return nil }
+func (c *counter) close()                            {}

@@ -20,6 +20,7 @@ type source struct {
 	udp   bool
 	meter *meter
 	run   uint32
+	epoch time.Time // of the set-up: packets tell time since then
 	seq   uint64
 	buf   []byte
 	rest  []byte // over TCP: what of the last packet hasn't gone out yet
@@ -45,7 +46,7 @@ func newSource(ctx context.Context, rec protocol.TrafGen, m *meter) (endpoint, e
 		return nil, fmt.Errorf("connect %s: no socket", to)
 	}
 	udp := rec.Proto == "udp"
-	return &source{conn: conn, raw: raw, udp: udp, meter: m, run: rand.Uint32(), segments: udp}, nil
+	return &source{conn: conn, raw: raw, udp: udp, meter: m, run: rand.Uint32(), epoch: time.Now(), segments: udp}, nil
 }
 
 // resolve turns an address with a name or a number into what a Dialer binds.
@@ -117,7 +118,7 @@ func (s *source) chunk(size, n int) (sent int, err error) {
 	}
 	n = min(n, max(1, limit/size))
 	buf := s.space(n * size)
-	now := time.Now().UnixNano()
+	now := int64(time.Since(s.epoch))
 	for i := range n {
 		header{run: s.run, seq: s.seq + uint64(i), sent: now}.put(buf[i*size : (i+1)*size])
 	}
@@ -174,7 +175,7 @@ func (s *source) packet(buf []byte) (bool, error) {
 			return false, err
 		}
 	}
-	header{run: s.run, seq: s.seq, sent: time.Now().UnixNano()}.put(buf)
+	header{run: s.run, seq: s.seq, sent: int64(time.Since(s.epoch))}.put(buf)
 	n, err := s.conn.Write(buf)
 	switch {
 	case err == nil:

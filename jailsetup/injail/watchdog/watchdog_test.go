@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"emujail/jailsetup/event/clockjump"
 	"emujail/protocol"
 )
 
@@ -140,5 +141,28 @@ func TestFailedUpdateIsTriedAgain(t *testing.T) {
 	want := []string{"0 isalive", "0 update", "300 isalive", "300 update", "600 isalive"}
 	if !slices.Equal(got, want) {
 		t.Errorf("did %q, want %q", got, want)
+	}
+}
+
+// TestClockIsSet: the rhythm is the monotonic clock's, whatever people or NTP do
+// to the other.
+func TestClockIsSet(t *testing.T) {
+	for _, by := range []time.Duration{time.Hour, -time.Hour} {
+		t.Run(by.String(), func(t *testing.T) {
+			// Without fake time, which has no monotonic clock.
+			w := &world{begin: time.Now(), reply: map[string]string{"isalive": "UPDATE=0\n"}}
+			d := New(Options{Ask: w.ask, AskUDP: w.ask, Info: &protocol.WatchdogInfo{IsAlive: 300}})
+			for n := range 3 {
+				duty := d.next()
+				duty.due = clockjump.Behind(duty.due, by)
+				if wait := time.Until(duty.due); duty.name != "isalive" || wait > time.Duration(n)*300*time.Second || wait < time.Duration(n)*300*time.Second-10*time.Second {
+					t.Errorf("turn %d is %s's in %v", n, duty.name, wait)
+				}
+				d.do(t.Context(), duty)
+			}
+			if want := []string{"0 isalive", "0 isalive", "0 isalive"}; !slices.Equal(w.lines, want) {
+				t.Errorf("did %q, want %q", w.lines, want)
+			}
+		})
 	}
 }
