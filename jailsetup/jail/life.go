@@ -204,6 +204,7 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.Fil
 	}
 	state := &plan.State{}
 	defer state.Close()
+	defer p.wait()
 	if len(diskLog.Pending()) == 0 { // else the disk is the jail's already
 		if err := plan.Run(ctx, p.Disk, diskLog, state, t.add); err != nil {
 			return nil, err

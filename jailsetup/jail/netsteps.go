@@ -9,7 +9,7 @@ import (
 // wires is a jail's network: the steps that make it while the first process
 // waits, and what people should know of it.
 type wires struct {
-	before []plan.Step // need no first process: done while it starts
+	early  plan.Step // needs no first process: done beside its start; or nil
 	steps  []plan.Step
 	ends   []network.HostEnd // of its interfaces
 	shaped []string          // those that are, by their names inside
@@ -42,7 +42,7 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 	}
 	all := wires{steps: h.controlSteps(r, w), missing: missing}
 	if len(links) > 0 {
-		all.before = []plan.Step{network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experimentName(w)}}
+		all.early = network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experimentName(w)}
 	}
 	all.steps = append(all.steps, h.experimentSteps(r, w, links)...)
 	if err := all.note(all.steps); err != nil {

@@ -23,6 +23,7 @@ type Plan struct {
 	Notes      []string // what the vnode will lack, for people
 
 	cgroupDir string
+	wait      func() // for what goes on beside
 }
 
 // Steps is the whole plan, for `-n`.
@@ -59,7 +60,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Notes: slices.Concat(image, notes, wires.notes())}
+	p := Plan{wait: func() {}, Notes: slices.Concat(image, notes, wires.notes())}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{
@@ -79,8 +80,12 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
 		Events{Door: events, Hands: h.Hands.Events},
 	}
-	p.Boot = append(p.Boot, wires.before...)
 	p.Boot = append(p.Boot, Started{VNode: r.VNode, launch: first})
+	if wires.early != nil {
+		begin, await := plan.Beside(wires.early)
+		p.Boot = append(append([]plan.Step{begin}, p.Boot...), await)
+		p.wait = begin.Wait
+	}
 	if r.Boot > 1 { // a disk from before
 		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.imagePath(r.VNode)}}, p.Boot...)
 	}
