@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -164,5 +165,28 @@ func TestClockIsSet(t *testing.T) {
 				t.Errorf("did %q, want %q", w.lines, want)
 			}
 		})
+	}
+}
+
+// TestRefusedDuty: what the proxy's policy refuses for good is one line in the
+// log, and delays no other duty.
+func TestRefusedDuty(t *testing.T) {
+	var log strings.Builder
+	w := &world{reply: map[string]string{"isalive": "UPDATE=0\n"}, fail: map[string]int{"rootpswd": 1000}}
+	synctest.Test(t, func(t *testing.T) {
+		w.begin = time.Now()
+		ctx, stop := context.WithTimeout(context.Background(), 4*time.Hour)
+		defer stop()
+		New(Options{Ask: w.ask, AskUDP: w.ask, Info: &protocol.WatchdogInfo{IsAlive: 3600, SetRootPswd: 3600},
+			Logger:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
+			SetRootHash: func(context.Context, string) error { t.Error("a hash is set"); return nil }}).Run(ctx)
+	})
+	slices.Sort(w.lines)
+	want := []string{"0 isalive", "0 rootpswd", "10800 isalive", "10800 rootpswd", "3600 isalive", "3600 rootpswd", "7200 isalive", "7200 rootpswd"}
+	if !slices.Equal(w.lines, want) {
+		t.Errorf("did %q, want %q", w.lines, want)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 1 || !strings.Contains(log.String(), "duty=rootpswd") {
+		t.Errorf("%d lines:\n%s", n, log.String())
 	}
 }
