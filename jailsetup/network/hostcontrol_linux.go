@@ -129,11 +129,11 @@ func standsAs(h *netlink.Handle, c Control) (bool, error) {
 		if l == nil {
 			continue
 		}
-		addrs, err := h.AddrList(l, netlink.FAMILY_V4)
+		addrs, err := whole(func() ([]netlink.Addr, error) { return h.AddrList(l, netlink.FAMILY_V4) })
 		if err != nil {
 			return false, fmt.Errorf("list addresses of %s: %w", want.dev, err)
 		}
-		routes, err := h.RouteList(l, netlink.FAMILY_V4)
+		routes, err := whole(func() ([]netlink.Route, error) { return h.RouteList(l, netlink.FAMILY_V4) })
 		if err != nil {
 			return false, fmt.Errorf("list routes of %s: %w", want.dev, err)
 		}

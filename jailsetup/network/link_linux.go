@@ -91,8 +91,8 @@ func deleteJailLinks(ctx context.Context, h *netlink.Handle, vnode, name string,
 	if group == 0 {
 		return deleteLink(ctx, h, name)
 	}
-	links, err := h.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	links, err := whole(h.LinkList)
+	if err != nil {
 		return fmt.Errorf("list links: %w", err)
 	}
 	names, pure := groupOf(links, vnode, group)
@@ -219,7 +219,7 @@ func ensureBridge(h *netlink.Handle, name string, mac MAC, alias string) (netlin
 
 // ports names the links that are neither loopback nor bridge nor except.
 func ports(h *netlink.Handle, except ...string) ([]string, error) {
-	links, err := h.LinkList()
+	links, err := whole(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}

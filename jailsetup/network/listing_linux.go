@@ -47,7 +47,7 @@ func uplinkLines() ([]string, error) {
 		return nil, err
 	}
 	defer h.Close()
-	links, err := h.LinkList()
+	links, err := whole(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
@@ -83,7 +83,7 @@ func namespaceLines(runDir, pin string) ([]string, error) {
 			return err
 		}
 		defer h.Close()
-		links, err := h.LinkList()
+		links, err := whole(h.LinkList)
 		if err != nil {
 			return fmt.Errorf("list links: %w", err)
 		}

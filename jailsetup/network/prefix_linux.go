@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 
@@ -69,8 +68,10 @@ func hostRoutes(ctx context.Context, uplink string) ([]hostRoute, error) {
 		return nil, err
 	}
 	all := &netlink.Route{Table: unix.RT_TABLE_UNSPEC}
-	routes, err := h.RouteListFiltered(netlink.FAMILY_V4, all, netlink.RT_FILTER_TABLE)
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	routes, err := whole(func() ([]netlink.Route, error) {
+		return h.RouteListFiltered(netlink.FAMILY_V4, all, netlink.RT_FILTER_TABLE)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list the host's routes: %w", err)
 	}
 	var out []hostRoute
@@ -103,8 +104,8 @@ func claimed(r netlink.Route) (netip.Prefix, bool) {
 }
 
 func linkNames(h *netlink.Handle) (map[int]string, error) {
-	links, err := h.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	links, err := whole(h.LinkList)
+	if err != nil {
 		return nil, fmt.Errorf("list links: %w", err)
 	}
 	names := make(map[int]string, len(links))

@@ -81,7 +81,7 @@ type ownAddress struct {
 }
 
 func ownAddresses(h *netlink.Handle) ([]ownAddress, error) {
-	list, err := h.AddrList(nil, netlink.FAMILY_ALL)
+	list, err := whole(func() ([]netlink.Addr, error) { return h.AddrList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
 	}

@@ -121,7 +121,7 @@ func (t Trunk) setUp(h *netlink.Handle, name, bridge string, mtu int) error {
 // setPeers makes the list of those that get what is for everybody, or for
 // nobody known.
 func (t Trunk) setPeers(h *netlink.Handle, l netlink.Link) error {
-	have, err := h.NeighList(l.Attrs().Index, unix.AF_BRIDGE)
+	have, err := whole(func() ([]netlink.Neigh, error) { return h.NeighList(l.Attrs().Index, unix.AF_BRIDGE) })
 	if err != nil {
 		return fmt.Errorf("list peers of %s: %w", l.Attrs().Name, err)
 	}
@@ -211,8 +211,8 @@ type leftOfLAN struct {
 }
 
 func lookAtLAN(h *netlink.Handle, bridge, trunk string) (left leftOfLAN, err error) {
-	links, err := h.LinkList()
-	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+	links, err := whole(h.LinkList)
+	if err != nil {
 		return left, fmt.Errorf("list links: %w", err)
 	}
 	at := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == bridge })
@@ -322,7 +322,7 @@ func hasTrunk(runDir, pin string) (bool, error) {
 	defer ns.Close()
 	found := false
 	err = withRoutes(ns, func(h *netlink.Handle) error {
-		links, err := h.LinkList()
+		links, err := whole(h.LinkList)
 		found = slices.ContainsFunc(links, func(l netlink.Link) bool { return l.Type() == "vxlan" })
 		return err
 	})
