@@ -119,6 +119,29 @@ func TestSharedAddress(t *testing.T) {
 		}
 		r.reports(r.foreign, "TBFAILED")
 	})
+	t.Run("a port at which the host listens refused", func(t *testing.T) {
+		r.must("kill", b)
+		for _, addr := range []string{r.host.String() + ":31022", "[::]:31022"} {
+			l, err := net.Listen("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := r.jailsetup("boot", b)
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if out.code != 1 || !strings.Contains(out.stderr, "this host itself listens on tcp/31022 at ") {
+				t.Errorf("exit code %d: %s", out.code, out.stderr)
+			}
+			r.reports(b, "TBFAILED")
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:31022")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		r.boot(b) // that is another address
+	})
 	t.Run("the range is free after the jail", func(t *testing.T) {
 		r.must("kill", a)
 		if _, err := r.banner(30001); err == nil {

@@ -41,8 +41,26 @@ func (h *Host) settle(r Record, w Wish) (Record, error) {
 				r.PortLow, r.PortHigh, o.VNode, o.PortLow, o.PortHigh)
 		}
 	}
+	if err := h.checkListeners(r); err != nil {
+		return r, err
+	}
 	r.Private, err = freePrivate(h.Network, others)
 	return r, err
+}
+
+// checkListeners says which of the jail's ports the host itself uses: what comes
+// to them would go to the jail from then on.
+func (h *Host) checkListeners(r Record) error {
+	found, err := network.ListenersAt(h.Network.Address, uint16(r.PortLow), uint16(r.PortHigh))
+	if err != nil {
+		return fmt.Errorf("look who listens on this host: %w", err)
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	l := found[0]
+	return fmt.Errorf("PORTRANGE %d,%d: this host itself listens on %s at %s: end that program, or let it listen elsewhere",
+		r.PortLow, r.PortHigh, l.Port, l.Addr)
 }
 
 // atOwnAddress fills in what a record says if the vnode has an address of its
