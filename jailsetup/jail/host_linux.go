@@ -110,7 +110,7 @@ func (s Site) RemoveShared() error {
 	if len(names) > 0 {
 		return fmt.Errorf("jails are left: %v", names)
 	}
-	return errors.Join(os.RemoveAll(s.templates()), os.RemoveAll(s.ProgramsDir()), os.RemoveAll(s.EventsDir()))
+	return errors.Join(os.RemoveAll(s.Templates()), os.RemoveAll(s.ProgramsDir()), os.RemoveAll(s.EventsDir()))
 }
 
 // Alive tells whether the record's first process runs.

@@ -48,7 +48,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
-	made, err := h.templates.Ensure(ctx, rootfs.Template{Dir: h.Site.templates(), Host: root, Size: size})
+	made, err := h.templates.Ensure(ctx, rootfs.Template{Dir: h.Site.Templates(), Host: root, Size: size})
 	if err != nil {
 		return Plan{}, err
 	}

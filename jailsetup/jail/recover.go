@@ -18,7 +18,7 @@ func (h *Host) Recover(ctx context.Context) (adopted []Record, err error) {
 	if err != nil {
 		return nil, err
 	}
-	errs := []error{rootfs.Template{Dir: h.Site.templates()}.Sweep()}
+	errs := []error{rootfs.Template{Dir: h.Site.Templates()}.Sweep()}
 	for _, vnode := range names {
 		r, err := h.recoverOne(ctx, vnode)
 		if err != nil {
@@ -50,7 +50,7 @@ func (h *Host) recoverOne(ctx context.Context, vnode string) (Record, error) {
 		}
 	}
 	if r.Phase == Down {
-		return r, nil
+		return r, h.finishKill(ctx, vnode)
 	}
 	interrupted := r.Phase == Building && r.Boot <= 1
 	if err := h.takeDown(ctx, &r, "found "+string(r.Phase)+" without its process"); err != nil {
@@ -60,4 +60,14 @@ func (h *Host) recoverOne(ctx context.Context, vnode string) (Record, error) {
 		return r, h.destroy(ctx, vnode)
 	}
 	return r, nil
+}
+
+// finishKill removes what a kill that was cut off has left of a jail whose disk
+// is gone: else its record, and the room that it reserves, would stay.
+func (h *Host) finishKill(ctx context.Context, vnode string) error {
+	_, err := os.Lstat(h.Site.imagePath(vnode))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return h.destroy(ctx, vnode)
 }

@@ -249,6 +249,9 @@ func (s Site) Dir(vnode string) string { return filepath.Join(s.State, vnode) }
 // GivenDir is shown to the vnode at /run/emulab.
 func (s Site) GivenDir(vnode string) string { return filepath.Join(s.Run, "jails", vnode) }
 
+// Templates holds what disks are cloned from.
+func (s Site) Templates() string { return filepath.Join(s.State, ".templates") }
+
 // ProgramsDir holds the copies of injail and tmcc that jails see.
 func (s Site) ProgramsDir() string { return filepath.Join(s.State, ".programs") }
 
@@ -257,6 +260,5 @@ func (s Site) imagePath(vnode string) string { return filepath.Join(s.Dir(vnode)
 func (s Site) diskLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "disk.log") }
 func (s Site) bootLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "boot.log") }
 func (s Site) tracePath(vnode string) string { return filepath.Join(s.Dir(vnode), "trace.json") }
-func (s Site) templates() string             { return filepath.Join(s.State, ".templates") }
 func (s Site) mountpoint() string            { return filepath.Join(s.State, ".root") }
 func (s Site) graceSeconds() string          { return strconv.FormatFloat(s.Grace.Seconds(), 'f', -1, 64) }
