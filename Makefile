@@ -48,8 +48,9 @@ test: build ## run every test, also those that need root; installs the packages 
 	@$(BUILD) -o bin/testcount ./dist/testcount
 	@$(GO) test $(EXEC) -json -count=1 -p 2 -timeout 20m -tags privileged ./... | bin/testcount
 
-soak: build ## load and hostile clients for a long time (SOAK requests, default 1000000)
-	@MOCK_SOAK=$(SOAK) PROXY_SOAK=$(SOAK) $(GO) test $(EXEC) -count=1 -v -timeout 2h -tags 'privileged soak' -run Soak ./proxy/... ./tmcd-mock/...
+soak: build ## what takes long, into docs/soak.md (SOAKS: only these stages; SOAK requests, default 1000000)
+	@$(BUILD) -o bin/soak ./dist/soak
+	@bin/soak -requests $(SOAK) $(EXEC) $(SOAKS)
 
 fuzz: ## every fuzz target: FUZZPARSER (default 10m) for requests, FUZZTIME (60m) for all others together
 	@$(GO) run ./dist/fuzzer -parser $(FUZZPARSER) -others $(FUZZTIME)

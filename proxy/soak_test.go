@@ -147,6 +147,8 @@ func TestSoakEachAnswerReachesItsQuestion(t *testing.T) {
 		})
 	}
 	all.Wait()
+	t.Logf("soak: %d requests of %d jails, %.0f a second, each with its own answer or its own error",
+		done.Load(), jails, float64(done.Load())/time.Since(begun).Seconds())
 }
 
 // A soakJail asks, with buffers that it keeps.

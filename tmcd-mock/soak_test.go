@@ -52,7 +52,7 @@ func TestSoak(t *testing.T) {
 	}
 	slowest := honest(t, addr, &left)
 	work.Wait()
-	t.Logf("%d requests; the honest client's slowest answer took %v", total, slowest)
+	t.Logf("soak: %d requests; the honest client's slowest answer took %v", total, slowest)
 	if after := settle(t, goroutines); after > before+16<<20 {
 		t.Errorf("memory in use grew from %d to %d bytes", before, after)
 	}

@@ -13,6 +13,10 @@
 //	bits_…     the permission bits, each in both positions
 //	refuse_…   bad input: one line, the right exit code, nothing left behind
 //	crash_…    kill -9 of everything, at every step, and the way back
+//	model_…    random verbs, crashes and faults, against a plain value: modelvalue_…
+//	           what should be, modelsteps_… and modeldo_… what happens, modelhost_…
+//	           where, modelholdings_… what is
+//	soak…      many boots at once, many jails, many swaps: in full with the tag soak
 //	planted_…  what jail root puts in the way of the next boot (S27, T7)
 //	walls_…    what jail root can't do (the S and T rows of the specification)
 //	inside/    the program that tries it, put into a jail by enter

@@ -47,7 +47,7 @@ func TestModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%d steps, MODEL_SEED=%d", total, seed)
-	h := newModelHost(t)
+	h, done, first := newModelHost(t), 0, time.Now()
 	rapid.Check(t, func(t *rapid.T) {
 		if err := errors.Join(h.cleanUp(), h.agrees(newModel(h.vnodes), nil)); err != nil {
 			t.Fatalf("to begin with: %v", err)
@@ -61,11 +61,13 @@ func TestModel(t *testing.T) {
 				err = h.agrees(m, may)
 			}
 			t.Logf("%s: %s", s, time.Since(began).Round(time.Millisecond))
+			done++
 			if err != nil {
 				t.Fatalf("%s: %v", s, err)
 			}
 		}
 	})
+	t.Logf("soak: %d steps in %.0f s, MODEL_SEED=%d", done, time.Since(first).Seconds(), seed)
 }
 
 func numberOf(t *testing.T, variable string, otherwise int) int {

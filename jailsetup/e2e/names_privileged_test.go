@@ -33,6 +33,7 @@ func TestLongNames(t *testing.T) {
 		r.must("boot", v)
 	}
 	r.reports(v, "ISUP")
+	t.Logf("soak: killed and booted at once %d times, each well", times)
 }
 
 // TestUplinkName: a jail that may set up its own network calls an interface

@@ -55,7 +55,13 @@ func (r *rig) command(ctx context.Context, name string, args ...string) *exec.Cm
 // run runs one of our programs to its end.
 func (r *rig) run(name string, args ...string) result {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), verbTimeout)
+	return r.runFor(verbTimeout, name, args...)
+}
+
+// runFor is run with a deadline of its own.
+func (r *rig) runFor(most time.Duration, name string, args ...string) result {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
 	return r.finish(r.command(ctx, name, args...))
 }

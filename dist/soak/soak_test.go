@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestRead: figures, passes and the tests' words are told apart.
+func TestRead(t *testing.T) {
+	const events = `{"Action":"output","Test":"TestA","Output":"    a_test.go:1: soak: 100 of 100 ISUP\n"}
+{"Action":"output","Test":"TestA","Output":"    a_test.go:2: nothing\n"}
+not JSON
+{"Action":"pass","Test":"TestA"}
+{"Action":"pass"}
+`
+	figures, passed, said := read(strings.NewReader(events))
+	if len(figures) != 1 || figures[0] != "100 of 100 ISUP" || passed != 1 || !strings.Contains(said, "nothing\n") || !strings.Contains(said, "not JSON") {
+		t.Errorf("%q, %d passed, %q", figures, passed, said)
+	}
+}
+
+// TestMerge: rows of stages that weren't run stay, others are replaced, all in
+// the order of the stages.
+func TestMerge(t *testing.T) {
+	one := merge("", "2 cores", []row{
+		{Stage: "boots", What: "w", Result: "ok", Took: 61 * time.Second, Figures: []string{"a|b", "c"}, Commit: "abc", Date: "2026-01-01"},
+		{Stage: "mock", What: "w", Result: "FAILED"},
+	})
+	if !strings.Contains(one, "| boots | w | ok | 61 s | a/b; c | abc | 2026-01-01 |\n") || strings.Index(one, "| mock |") > strings.Index(one, "| boots |") {
+		t.Errorf("first:\n%s", one)
+	}
+	two := merge(one, "4 cores", []row{{Stage: "mock", What: "w", Result: "ok"}})
+	if strings.Contains(two, "FAILED") || !strings.Contains(two, "| boots | w | ok | 61 s |") || !strings.Contains(two, "on 4 cores.") || strings.Count(two, "| stage |") != 1 {
+		t.Errorf("second:\n%s", two)
+	}
+}
+
+// TestChoose: a name that isn't there is told.
+func TestChoose(t *testing.T) {
+	if got, err := choose(stages(), []string{"boots", "mock"}); err != nil || len(got) != 2 || got[0].name != "boots" {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := choose(stages(), []string{"naps"}); err == nil || !strings.Contains(err.Error(), `"naps"`) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestStagesExist: each stage's packages are folders with a test of that name.
+func TestStagesExist(t *testing.T) {
+	for _, s := range stages() {
+		for _, p := range s.packages {
+			entries, err := os.ReadDir("../../" + p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			first, _, _ := strings.Cut(s.tests, "|")
+			found := false
+			for _, e := range entries {
+				text, err := os.ReadFile("../../" + p + "/" + e.Name())
+				found = found || err == nil && strings.HasSuffix(e.Name(), "_test.go") &&
+					(strings.Contains(string(text), "func "+first+"(") || strings.Contains(string(text), "func Test"+first))
+			}
+			if !found {
+				t.Errorf("stage %s: no test %s in %s", s.name, first, p)
+			}
+		}
+	}
+}
