@@ -25,16 +25,9 @@ type visit struct {
 	tmcd  io.Closer // the connection that has brought the whole answer; nil: none
 }
 
-// leave closes what isn't the caller's.
-func (v *visit) leave() {
-	if v.tmcd != nil {
-		_ = v.tmcd.Close()
-	}
-}
-
 // handle is one connection's life: one request, its answer or a reset, one
-// audit line. Whoever said nothing gets no line. The caller's end comes first of
-// what is left to do: it waits for it.
+// audit line. Whoever said nothing gets no line. The caller's end comes before
+// tmcd's: it waits for it.
 func (s *server) handle(w job) {
 	j, conn, place := w.jail, w.conn, w.place
 	defer j.done.Done()
@@ -44,7 +37,7 @@ func (s *server) handle(w job) {
 		}
 	}()
 	v := visit{jail: j, start: w.start, line: Line{Time: w.start.UTC(), VNode: j.vnode}} // zones are files
-	defer v.leave()
+	defer func() { s.leftovers.add(v.tmcd) }()
 	defer conn.Close()
 	cut := context.AfterFunc(j.alive, func() { _ = conn.Close() })
 	defer cut()

@@ -24,6 +24,7 @@ type server struct {
 	gate       gate
 	neighbours neighbours
 	workers    workers
+	leftovers  leftovers
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
 	signatures *control.Signatures
@@ -55,6 +56,7 @@ func (s *server) live(ctx context.Context, cut context.CancelFunc) error {
 	err := s.run(ctx)
 	s.drain(cut)
 	s.workers.end()
+	s.leftovers.close()
 	if s.leave != nil {
 		s.leave()
 	}
