@@ -83,7 +83,8 @@ func (r *Run) installPackage(ctx context.Context, name, file string) error {
 		argv = []string{"apt-get", "install", "--yes", "--allow-downgrades", "--reinstall", deb}
 	}
 	if _, err := exec.LookPath(argv[0]); err != nil {
-		return fmt.Errorf("this root has no %s: %w", argv[0], err)
+		r.lacks("%s: this root has no %s", name, argv[0])
+		return err
 	}
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
