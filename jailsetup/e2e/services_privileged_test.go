@@ -48,7 +48,7 @@ func TestServices(t *testing.T) {
 		})
 		i.must("event", "jails/demo", "cbr1", "STOP")
 		i.await("its end", func() error {
-			return i.jailsetup("enter", "-T", i.a, "sh", "-c", "! pgrep -x iperf3").err()
+			return i.jailsetup("enter", "-T", i.a, "sh", "-c", "! cat /proc/[0-9]*/comm | grep -qx iperf3").err()
 		})
 		if got := i.says(i.b, "cat /local/logs/null1.iperf3"); !strings.Contains(got, "Accepted connection from 10.1.1.2") {
 			t.Errorf("the sink's log says\n%s", got)
