@@ -69,7 +69,7 @@ var weights = [...]struct {
 	{"verb", 12}, {"wide", 2}, {"twice", 2}, {"relist", 2}, {"write", 5}, {"update", 2}, {"shape", 2},
 	{"poweroff", 1}, {"reboot inside", 1}, {"kill init", 2}, {"kill serve", 2}, {"kill proxy", 2}, {"kill both", 2},
 	{"kill delaynode", 1}, {"kill jailspawn", 1}, {"stop serve", 1},
-	{"crash", 8}, {"wide crash", 1}, {"away", 3}, {"full", 3},
+	{"crash", 8}, {"wide crash", 1}, {"away", 3}, {"full", 5},
 }
 
 // happenings draws one. Any may happen in any state.

@@ -229,7 +229,7 @@ func (h *Host) giveUp(ctx context.Context, r Record, t *tracer, why error) error
 	h.tellFailed(ctx, r.VNode, t, why)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	if err := h.takeDown(ctx, &r, "boot failed"); err != nil {
+	if err := h.takeDown(ctx, &r, "boot failed"); err != nil && !r.downUnwritten(err) {
 		return errors.Join(why, err)
 	}
 	limit.Reap(r.VNode) // a stage 0 whose spawner died before it could tell us of it
@@ -264,7 +264,7 @@ func (h *Host) Kill(ctx context.Context, vnode string) error {
 	}
 	r.Desired = Halted
 	if r.Phase != Down {
-		if err := h.end(ctx, &r, "killed"); err != nil {
+		if err := h.end(ctx, &r, "killed"); err != nil && !r.downUnwritten(err) {
 			return err
 		}
 	}
@@ -301,7 +301,9 @@ func (h *Host) load(vnode string) (Record, error) {
 func (h *Host) end(ctx context.Context, r *Record, words string) error {
 	h.report(ctx, r.VNode, "SHUTDOWN")
 	r.Phase = Leaving
-	if err := h.Site.Save(*r); err != nil {
+	// A full disk keeps no jail: to end some makes room. Without this word the next
+	// supervisor finds it up without its process, and does the same.
+	if err := h.Site.Save(*r); err != nil && !errors.Is(err, unix.ENOSPC) {
 		return err
 	}
 	pidfd, err := r.pin()
@@ -317,6 +319,10 @@ func (h *Host) end(ctx context.Context, r *Record, words string) error {
 	}
 	return h.takeDown(ctx, r, words)
 }
+
+// downUnwritten tells whether the jail is down and only its record couldn't be
+// written, for want of room: who removes the record next may go on.
+func (r Record) downUnwritten(err error) bool { return r.Phase == Down && errors.Is(err, unix.ENOSPC) }
 
 // takeDown undoes the boot. What is half undone is gone on with next time.
 func (h *Host) takeDown(ctx context.Context, r *Record, words string) error {

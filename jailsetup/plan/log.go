@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"syscall"
 )
 
 // Limits of a log: a longer one was not written by us.
@@ -99,7 +101,12 @@ func (l *Log) write(line logLine) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(data, '\n'))
+	n, err := f.Write(append(data, '\n'))
+	if err != nil && n > 0 { // half a line would spoil the next one
+		if end, statErr := f.Seek(0, io.SeekEnd); statErr == nil {
+			err = errors.Join(err, f.Truncate(end-int64(n)))
+		}
+	}
 	return errors.Join(err, f.Close())
 }
 
@@ -135,7 +142,8 @@ func (l *Log) Unwind(ctx context.Context, deeds Deeds) error {
 		if err := deed(ctx, u.Data); err != nil {
 			return fmt.Errorf("undo %s: %w", u.Kind, err)
 		}
-		if err := l.write(logLine{Undone: &i}); err != nil {
+		// On a full disk the mark is left out: deeds bear to be done twice.
+		if err := l.write(logLine{Undone: &i}); err != nil && !errors.Is(err, syscall.ENOSPC) {
 			return fmt.Errorf("record undone %s: %w", u.Kind, err)
 		}
 		l.undone[i] = true
