@@ -8,7 +8,7 @@ import (
 
 func newBootCommand(s *settings) *cobra.Command {
 	return newChangeCommand(s, change{
-		verb: supervise.VerbBoot, start: true,
+		verb: supervise.VerbBoot, traced: true,
 		short: "build and start a vnode's jail",
 		long: `boot reports BOOTING to tmcd, asks it what the vnode should be, builds what is
 missing and starts the jail's init. A disk from before is kept. It returns when

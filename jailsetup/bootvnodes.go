@@ -69,7 +69,7 @@ func (o hostWide) run(ctx context.Context, s *settings, w io.Writer) error {
 	}
 	tasks := o.tasks(here, wanted)
 	admit(site, jailsAfter(here, tasks), os.Stderr)
-	return doAll(ctx, s, site, tasks, w)
+	return doAll(ctx, site, tasks, w)
 }
 
 // jailsAfter is how many jails there will be.
@@ -135,7 +135,7 @@ const atOnce = 8
 
 // doAll does the tasks, in order, several at once. Each that fails is told;
 // the rest go on.
-func doAll(ctx context.Context, s *settings, site jail.Site, tasks []task, w io.Writer) error {
+func doAll(ctx context.Context, site jail.Site, tasks []task, w io.Writer) error {
 	slots := make(chan struct{}, atOnce)
 	var group sync.WaitGroup
 	var mu sync.Mutex
@@ -144,7 +144,7 @@ func doAll(ctx context.Context, s *settings, site jail.Site, tasks []task, w io.
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			err := doOne(ctx, s, site, t)
+			err := doOne(ctx, site, t)
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -161,8 +161,8 @@ func doAll(ctx context.Context, s *settings, site jail.Site, tasks []task, w io.
 	return nil
 }
 
-func doOne(ctx context.Context, s *settings, site jail.Site, t task) error {
-	conn, err := connect(ctx, site, s.sitePath, true)
+func doOne(ctx context.Context, site jail.Site, t task) error {
+	conn, err := connect(ctx, site)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 // change describes a verb that changes one vnode.
 type change struct {
 	verb        supervise.Verb
-	start       bool // start the supervisor if there is none
+	traced      bool // it can print its steps as JSON
 	short, long string
 }
 
@@ -41,7 +41,7 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			conn, err := connect(cmd.Context(), site, s.sitePath, c.start || opts.dryRun)
+			conn, err := connect(cmd.Context(), site)
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,7 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&opts.dryRun, "dry-run", "n", false, "print what would be done and do nothing")
 	cmd.Flags().BoolVarP(&opts.verbose, "verbose", "v", false, "print each step with the time it took")
-	if c.start {
+	if c.traced {
 		cmd.Flags().BoolVar(&opts.trace, "trace", false, "print, as JSON, each step with its start, duration and outcome")
 	}
 	return cmd
@@ -96,11 +96,12 @@ func printNote(w io.Writer, e plan.Event, seen bool) {
 	}
 }
 
-// connect reaches the supervisor, and starts it first if need be and wanted.
-func connect(ctx context.Context, site jail.Site, sitePath string, start bool) (net.Conn, error) {
+// connect reaches the supervisor, and starts it first if need be: one that was
+// stopped, or killed, is nobody's concern.
+func connect(ctx context.Context, site jail.Site) (net.Conn, error) {
 	conn, err := supervise.Dial(ctx, site)
-	if !start || !errors.Is(err, supervise.ErrNotServed) {
+	if !errors.Is(err, supervise.ErrNotServed) {
 		return conn, err
 	}
-	return supervise.Spawn(ctx, site, sitePath)
+	return supervise.Spawn(ctx, site)
 }

@@ -23,7 +23,8 @@ func newDoctorCommand(s *settings) *cobra.Command {
 		Use:   "doctor",
 		Short: "say whether this host has what jails need",
 		Long: `doctor tries what jails are made of, changes nothing, and says for each lack what
-to do about it. Exit code 3 if something is lacking.
+to do about it. Exit code 3 if something is lacking; run by another user than
+root, it says that and tries nothing.
 
 With --jails it says what so many jails would run out of first on this host, and
 which setting lifts that wall. The figures are those of idle jails with one link

@@ -42,7 +42,7 @@ The exit code is the command's; 128 and more, a signal's.`,
 			if err != nil {
 				return err
 			}
-			conn, err := supervise.Dial(cmd.Context(), site)
+			conn, err := connect(cmd.Context(), site)
 			if err != nil {
 				return err
 			}

@@ -117,7 +117,7 @@ func (s *settings) tellEvent(ctx context.Context, w io.Writer, req supervise.Eve
 	if err != nil {
 		return err
 	}
-	conn, err := supervise.Dial(ctx, site)
+	conn, err := connect(ctx, site)
 	if err != nil {
 		return err
 	}

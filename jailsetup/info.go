@@ -14,11 +14,12 @@ func newInfoCommand(s *settings) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "info",
 		Short: "show what the supervisor settled at its start",
-		Long:  `info shows the control network and the processes of the running supervisor.`,
-		Args:  exactly(0, "none"),
+		Long: `info shows the control network and the processes of the running supervisor; it
+starts none.`,
+		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var info supervise.Info
-			err := s.ask(cmd.Context(), supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
+			err := s.ask(cmd.Context(), supervise.Dial, supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
 				if r.Info != nil {
 					info = *r.Info
 				}

@@ -38,7 +38,7 @@ var errTooMuch = errors.New("it says too much")
 func askInside(ctx context.Context, site jail.Site, a ask) (heard, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	conn, err := supervise.Dial(ctx, site)
+	conn, err := connect(ctx, site)
 	if err != nil {
 		return heard{}, err
 	}

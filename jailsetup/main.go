@@ -1,6 +1,6 @@
 // Command jailsetup builds, boots, reconfigures and ends the jails of a host.
 //
-// Its verbs are clients of one supervisor, `jailsetup serve`, which boot starts
+// Its verbs are clients of one supervisor, `jailsetup serve`, which they start
 // when it isn't there. See docs/man/jailsetup.1 and docs/design.md.
 package main
 

@@ -128,7 +128,7 @@ func doVerbs(verbs []supervise.Verb, vnode string) error {
 		return err
 	}
 	for _, v := range verbs {
-		if err := doOne(context.Background(), s, site, task{v, vnode}); err != nil {
+		if err := doOne(context.Background(), site, task{v, vnode}); err != nil {
 			return fmt.Errorf("cannot %s %s: %w", v, vnode, err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -39,20 +40,23 @@ func (s *settings) site() (jail.Site, error) {
 	return jail.LoadSite(s.sitePath)
 }
 
-// ask sends a request to the supervisor of the site, which must be running, and
-// gives its replies to each.
-func (s *settings) ask(ctx context.Context, req supervise.Request, each func(supervise.Reply)) error {
+// ask sends a request to the supervisor of the site, reached by [connect] or,
+// if it must be running, by [supervise.Dial], and gives its replies to each.
+func (s *settings) ask(ctx context.Context, reach reacher, req supervise.Request, each func(supervise.Reply)) error {
 	site, err := s.site()
 	if err != nil {
 		return err
 	}
-	conn, err := supervise.Dial(ctx, site)
+	conn, err := reach(ctx, site)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	return supervise.Call(conn, req, each)
 }
+
+// reacher is a way to the supervisor.
+type reacher func(context.Context, jail.Site) (net.Conn, error)
 
 var errNotRoot = errors.New("must be root (try: sudo jailsetup …)")
 
@@ -64,8 +68,9 @@ func newRootCommand() *cobra.Command {
 		Long: `jailsetup builds, boots and ends jails: virtual nodes of an Emulab testbed on
 this host. What a vnode should be it asks of the testbed's tmcd.
 
-The verbs are clients of one supervisor, "jailsetup serve"; boot starts it when
-it isn't there.
+The verbs are clients of one supervisor, "jailsetup serve". Those that need it
+start it when it isn't there; list, top, graph and capture do without, and info,
+proxy status and stop only look for it.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 the host lacks something that jails
 need, 4 the vnode is not allocated to an experiment.

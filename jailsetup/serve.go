@@ -49,7 +49,7 @@ removed: nothing of them is left on this host.`,
 			if err != nil {
 				return err
 			}
-			return stop(cmd.Context(), site, s.sitePath, clean)
+			return stop(cmd.Context(), site, clean)
 		},
 	}
 	cmd.Flags().BoolVar(&clean, "clean", false, "kill every jail and remove all that jails shared")
@@ -58,8 +58,12 @@ removed: nothing of them is left on this host.`,
 
 // stop ends the supervisor. To clean, one is started if there is none: it
 // knows the way back.
-func stop(ctx context.Context, site jail.Site, sitePath string, clean bool) error {
-	conn, err := connect(ctx, site, sitePath, clean)
+func stop(ctx context.Context, site jail.Site, clean bool) error {
+	reach := supervise.Dial
+	if clean {
+		reach = connect
+	}
+	conn, err := reach(ctx, site)
 	if err != nil {
 		if errors.Is(err, supervise.ErrNotServed) && !clean {
 			return nil

@@ -24,7 +24,7 @@ type streams struct {
 // runInside runs a command in a jail, without a terminal, and returns its exit
 // code. The end of ctx ends the session.
 func runInside(ctx context.Context, site jail.Site, vnode string, argv []string, io streams) (int, error) {
-	conn, err := supervise.Dial(ctx, site)
+	conn, err := connect(ctx, site)
 	if err != nil {
 		return 0, err
 	}

@@ -57,7 +57,7 @@ end, both ways; out. or in. before a word means what it sends or gets:
 			if err != nil {
 				return err
 			}
-			conn, err := connect(cmd.Context(), site, s.sitePath, false)
+			conn, err := connect(cmd.Context(), site)
 			if err != nil {
 				return err
 			}

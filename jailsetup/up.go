@@ -88,7 +88,7 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	if err != nil {
 		return errors.Join(err, l.Remove())
 	}
-	conn, err := connect(ctx, site, s.sitePath, true)
+	conn, err := connect(ctx, site)
 	if err != nil {
 		return errors.Join(err, l.Remove())
 	}
@@ -101,7 +101,7 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 		tasks = append(tasks, task{supervise.VerbBoot, v.ID})
 	}
 	admit(site, len(tasks), os.Stderr)
-	booted := doAll(ctx, s, site, tasks, io.Discard)
+	booted := doAll(ctx, site, tasks, io.Discard)
 	states, err := awaitUp(ctx, l, t)
 	if err := errors.Join(err, describe(w, t, states)); err != nil {
 		return err
@@ -198,7 +198,7 @@ func down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := stop(ctx, site, s.sitePath, true); err != nil {
+	if err := stop(ctx, site, true); err != nil {
 		return err
 	}
 	return l.Remove()

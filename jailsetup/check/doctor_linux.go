@@ -52,7 +52,7 @@ const kernel = "boot a kernel that has it (docs/linux.md lists what is needed)"
 // needs is the table, in the order in which a boot would miss them.
 func needs() []Need {
 	return []Need{
-		{"root", "jails are made of what only root may do", "run it with sudo", probeRoot},
+		{"root", "jails are made of what only root may do", "run it as root (sudo jailsetup doctor): only root can try the rest", probeRoot},
 		{"cgroup v2", "killing a jail whole, knowing who asks", "mount -t cgroup2 none /sys/fs/cgroup/unified", probeCgroup},
 		{"cgroup.kill", "ending a jail whole", kernel, probeCgroupKill},
 		{"namespaces", "root in a jail is not root on the host; its own processes, network and names", kernel + ", or allow more: sysctl user.max_user_namespaces", probeNamespaces},
@@ -75,11 +75,15 @@ func needs() []Need {
 	}
 }
 
-// Host probes all needs.
+// Host probes all needs. Without root it says that, and no more: what is
+// refused to another user may well be there.
 func Host() []Answer {
 	var answers []Answer
-	for _, n := range needs() {
+	for i, n := range needs() {
 		answers = append(answers, Answer{n, n.probe()})
+		if i == 0 && answers[0].Err != nil {
+			break
+		}
 	}
 	return answers
 }

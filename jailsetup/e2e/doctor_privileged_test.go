@@ -72,3 +72,12 @@ func TestDoctorJails(t *testing.T) {
 		t.Errorf("disks fit for %d jails, and for %d once two are there", a, b)
 	}
 }
+
+// TestDoctorNobody: who isn't root hears that, and nothing of kernels.
+func TestDoctorNobody(t *testing.T) {
+	r := newRig(t, set{noServe: true, noMock: true})
+	out := r.asNobody("doctor")
+	if out.code != supervise.CodeHostLacks || strings.Count(out.stdout, "\n") != 1 || !strings.Contains(out.stdout, "run it as root") {
+		t.Errorf("exit code %d: %s%s", out.code, out.stdout, out.stderr)
+	}
+}

@@ -58,11 +58,13 @@ var refusals = []refusal{
 		[]string{"no such jail", "jailsetup list"}},
 	{"enter of a vnode that isn't here", set{}, func(r *rig) result { return r.jailsetup("enter", r.vnodes[0], "true") }, 1,
 		[]string{"no such jail", "jailsetup list"}},
-	{"enter without a supervisor", served, func(r *rig) result { return r.jailsetup("enter", r.vnodes[0], "true") }, 1,
-		[]string{"no supervisor runs", "jailsetup serve"}},
-	{"halt without a supervisor", served, func(r *rig) result { return r.jailsetup("halt", r.vnodes[0]) }, 1,
-		[]string{"no supervisor runs", "jailsetup serve"}},
-	{"not root", served, asNobody, 1, []string{"must be root", "sudo"}},
+	{"enter of a vnode that isn't here, without a supervisor", served, func(r *rig) result { return r.jailsetup("enter", r.vnodes[0], "true") }, 1,
+		[]string{"no such jail", "jailsetup list"}},
+	{"halt of a vnode that isn't here, without a supervisor", served, func(r *rig) result { return r.jailsetup("halt", r.vnodes[0]) }, 1,
+		[]string{"no such jail", "jailsetup list"}},
+	{"info without a supervisor", served, func(r *rig) result { return r.jailsetup("info") }, 1,
+		[]string{"jailsetup: no supervisor runs (boot, enter and other verbs that need one start it)"}},
+	{"not root", served, func(r *rig) result { return r.asNobody("boot", r.vnodes[0]) }, 1, []string{"must be root", "sudo"}},
 	{"tmcd isn't there", set{noMock: true}, boots, 1, []string{"report BOOTING", "refused", "boss:"}},
 	{"tmcd isn't there, at the supervisor's start", served, boots, 1, []string{"report BOOTING", "refused", "boss:"}},
 	{"tmcd doesn't answer the connection", set{noMock: true, site: "tmcd_timeout: 1s"}, blackHole, 1,
@@ -173,10 +175,12 @@ func (r *rig) fault(rule string) {
 	}
 }
 
-func asNobody(r *rig) result {
+// asNobody is a verb of somebody who isn't root.
+func (r *rig) asNobody(args ...string) result {
+	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), verbTimeout)
 	defer cancel()
-	cmd := r.command(ctx, "jailsetup", "boot", r.vnodes[0])
+	cmd := r.command(ctx, "jailsetup", args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
 	return r.finish(cmd)
 }

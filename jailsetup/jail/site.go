@@ -23,6 +23,8 @@ const DefaultSiteFile = "/etc/emulab/jailsetup.yaml"
 // Site is what the operator settles for a host. Its zero values are filled in
 // by [LoadSite].
 type Site struct {
+	// File is where all this was read from. Empty: these are the defaults.
+	File string `yaml:"-"`
 	// Boss is the tmcd to ask: NAME, NAME:PORT or ADDRESS:PORT. Empty: as tmcc
 	// finds it (BOSSNAME, the bossnode file, the name server). A list is tried in
 	// order, those that failed lately last.
@@ -124,6 +126,7 @@ func LoadSite(path string) (Site, error) {
 	if err != nil {
 		return s, fmt.Errorf("read site file: %w", err)
 	}
+	s.File = path
 	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
 		return s, fmt.Errorf("site file %s", mistake(path, err))
 	}

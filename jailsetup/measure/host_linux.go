@@ -138,7 +138,7 @@ func (h *host) writeSite() (err error) {
 }
 
 func (h *host) startSupervisor(ctx context.Context) error {
-	conn, err := supervise.Spawn(ctx, h.site, h.sitePath)
+	conn, err := supervise.Spawn(ctx, h.site)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"syscall"
 	"time"
 
 	"emujail/jailsetup/event"
@@ -107,8 +109,9 @@ type Failure struct {
 // Error implements error.
 func (f *Failure) Error() string { return f.Text }
 
-// ErrNotServed says that no supervisor answers at the site's socket.
-var ErrNotServed = errors.New("no supervisor runs (jailsetup serve starts one)")
+// ErrNotServed says that no supervisor answers at the site's socket: there is
+// no socket, or nobody listens at it.
+var ErrNotServed = errors.New("no supervisor runs (boot, enter and other verbs that need one start it)")
 
 // Dial connects to the site's supervisor.
 func Dial(ctx context.Context, s jail.Site) (net.Conn, error) {
@@ -116,8 +119,11 @@ func Dial(ctx context.Context, s jail.Site) (net.Conn, error) {
 	defer cancel()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "unix", s.ServeSocket())
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNotServed, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return nil, ErrNotServed
+	case err != nil:
+		return nil, fmt.Errorf("reach the supervisor: %w", err)
 	}
 	return c, nil
 }

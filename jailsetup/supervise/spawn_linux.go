@@ -29,7 +29,7 @@ const (
 // Spawn starts a supervisor that outlives its caller and connects to it. What
 // it logs goes to serve.log in the state directory; what it said before it gave
 // up becomes the error.
-func Spawn(ctx context.Context, site jail.Site, sitePath string) (net.Conn, error) {
+func Spawn(ctx context.Context, site jail.Site) (net.Conn, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -47,11 +47,12 @@ func Spawn(ctx context.Context, site jail.Site, sitePath string) (net.Conn, erro
 		return nil, err
 	}
 	args := []string{"serve"}
-	if sitePath != "" {
-		if sitePath, err = filepath.Abs(sitePath); err != nil {
+	if site.File != "" {
+		path, err := filepath.Abs(site.File)
+		if err != nil {
 			return nil, err
 		}
-		args = append(args, "--site", sitePath)
+		args = append(args, "--site", path)
 	}
 	cmd := exec.Command(self, args...)
 	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"

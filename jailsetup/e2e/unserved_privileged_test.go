@@ -1,0 +1,48 @@
+//go:build linux && privileged
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestUnserved: nobody has to know that there is a supervisor. After stop, and
+// after it was killed, the next verb starts one; the verbs that only look for
+// one say that none runs.
+func TestUnserved(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	r.boot(v)
+	for _, row := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"enter", []string{"enter", "-T", v, "echo", "inside"}, "inside"},
+		{"status", []string{"status", v}, "is up"},
+		{"logs", []string{"logs", v, "console"}, ""},
+		{"cp", []string{"cp", r.path("site.yaml"), v + ":/root"}, ""},
+		{"update", []string{"update", v}, ""},
+		{"shape", []string{"shape", "demo"}, "lan0"},
+		{"event", []string{"event", "jails/demo", "--start"}, ""},
+		{"hostports", []string{"hostports"}, ""},
+		{"halt", []string{"halt", v}, ""},
+		{"kill", []string{"kill", v}, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			r.must("stop")
+			if out := r.jailsetup("info"); out.code != 1 || !strings.Contains(out.stderr, "no supervisor runs") {
+				t.Fatalf("info, without a supervisor: exit code %d: %s", out.code, out.stderr)
+			}
+			out := r.jailsetup(row.args...)
+			if err := out.err(); err != nil || !strings.Contains(out.stdout, row.says) {
+				t.Errorf("%v: %s", err, out.stdout)
+			}
+			if err := r.jailsetup("info").err(); err != nil {
+				t.Error(fmt.Errorf("afterwards: %w", err))
+			}
+		})
+	}
+}
