@@ -11,7 +11,7 @@ import (
 	"emujail/proxy/confine"
 )
 
-// maxFiles is the descriptor limit: a socket a jail, two descriptors a request.
+// maxFiles is the descriptor limit: a socket a jail, three descriptors a request.
 const maxFiles = 1 << 17
 
 // maxThreads bounds the threads of the proxy's user.
