@@ -96,7 +96,7 @@ handed to the command that enter runs.`,
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newUpdateCommand(&s), newStatusCommand(&s), newEventCommand(&s), newHostPortsCommand(&s), newShapeCommand(&s),
 		newLogsCommand(&s), newCopyCommand(&s), newTopCommand(&s), newGraphCommand(&s), newCaptureCommand(&s), newBenchCommand(),
-		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(&s),
+		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(&s), newVerifyCommand(&s),
 	)
 	return root
 }

@@ -19,6 +19,7 @@
 //	soak…      many boots at once, many jails, many swaps: in full with the tag soak
 //	planted_…  what jail root puts in the way of the next boot (S27, T7)
 //	walls_…    what jail root can't do (the S and T rows of the specification)
+//	without_…  the same with walls taken away (away_…); verify_… what verify says then
 //	inside/    the program that tries it, put into a jail by enter
 //
 // The tests need root and the build tag privileged. They touch neither the

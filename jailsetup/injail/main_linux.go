@@ -11,6 +11,7 @@
 //	injail event …         tell an agent of this jail something
 //	injail logrotate …     the hourly rotation of the jail's logs
 //	injail cat …           logs, read with care, for "jailsetup logs"
+//	injail walls           what the jail's root can't do, tried, for "jailsetup verify"
 //	reboot, halt, poweroff, shutdown      links to injail
 //
 // It isn't an init system: nothing is ordered, and nothing but the agents is
@@ -51,6 +52,7 @@ const usage = `usage: injail                       as PID 1: boot the jail (/etc
        injail event OBJECT ACTION [KEY=VALUE]…
        injail logrotate [-size BYTES] [-keep N] FILE…
        injail cat [-f] [-n LINES] PATH…
+       injail walls
        injail -h | -help            this text
        reboot | halt | poweroff [-f]
        shutdown [-h|-P|-H|-r] [now|+MINUTES|HH:MM]
@@ -80,6 +82,8 @@ func run(args []string) int {
 		return rotateMain(args[2:])
 	case "cat":
 		return catMain(args[2:])
+	case "walls":
+		return wallsMain()
 	case "-h", "-help", "--help", "help":
 		fmt.Print(usage)
 		return exitOK

@@ -23,6 +23,10 @@ func attempts() map[string]func(args []string) error {
 		"listen":  tryListen,
 		"say":     say,
 		"flood":   flood,
+		"rob":     tryRob,
+		"exhaust": tryExhaust,
+		"spawn":   trySpawn,
+		"swap":    trySwap,
 	}
 }
 
