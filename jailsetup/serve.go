@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -42,14 +43,19 @@ func newStopCommand(s *settings) *cobra.Command {
 		Short: "end the supervisor",
 		Long: `stop ends the supervisor; jails go on running, and the next supervisor adopts
 them. With --clean every jail is killed first and all that jails shared is
-removed: nothing of them is left on this host.`,
+removed. Of them nothing is left on this host but the supervisor's log and the
+proxy's audit log, which it names: they say what was done.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := s.site()
 			if err != nil {
 				return err
 			}
-			return stop(cmd.Context(), site, clean)
+			kept, err := stop(cmd.Context(), site, clean)
+			for _, path := range kept {
+				fmt.Fprintf(cmd.OutOrStdout(), "kept: %s\n", path)
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&clean, "clean", false, "kill every jail and remove all that jails shared")
@@ -57,8 +63,8 @@ removed: nothing of them is left on this host.`,
 }
 
 // stop ends the supervisor. To clean, one is started if there is none: it
-// knows the way back.
-func stop(ctx context.Context, site jail.Site, clean bool) error {
+// knows the way back. What is kept then is said.
+func stop(ctx context.Context, site jail.Site, clean bool) (kept []string, err error) {
 	reach := supervise.Dial
 	if clean {
 		reach = connect
@@ -66,13 +72,16 @@ func stop(ctx context.Context, site jail.Site, clean bool) error {
 	conn, err := reach(ctx, site)
 	if err != nil {
 		if errors.Is(err, supervise.ErrNotServed) && !clean {
-			return nil
+			return nil, nil
 		}
-		return err
+		return nil, err
 	}
 	defer conn.Close()
 	if err := supervise.Call(conn, supervise.Request{Verb: supervise.VerbStop, Clean: clean}, func(supervise.Reply) {}); err != nil {
-		return err
+		return nil, err
 	}
-	return supervise.AwaitEnd(context.WithoutCancel(ctx), site)
+	if err := supervise.AwaitEnd(context.WithoutCancel(ctx), site); err != nil || !clean {
+		return nil, err
+	}
+	return supervise.Leave(site)
 }

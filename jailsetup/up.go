@@ -198,7 +198,7 @@ func down(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := stop(ctx, site, true); err != nil {
+	if _, err := stop(ctx, site, true); err != nil { // its logs go with the lab
 		return err
 	}
 	return l.Remove()

@@ -3,7 +3,10 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -148,6 +151,26 @@ func TestNothingThere(t *testing.T) {
 	}
 	if got := r.must("list"); !strings.HasPrefix(got, "VNODE") || strings.Count(got, "\n") != 1 {
 		t.Errorf("list says %q", got)
+	}
+}
+
+// TestStopClean: of jails and supervisor nothing is left but logs, and they are
+// named.
+func TestStopClean(t *testing.T) {
+	r := newRig(t, set{})
+	r.boot(r.vnodes[0])
+	out := r.must("stop", "--clean")
+	<-r.serve.ended
+	if want := "kept: " + r.path("state/audit.log") + "\n"; out != want {
+		t.Errorf("says %q, want %q", out, want)
+	}
+	left, err := os.ReadDir(r.state())
+	if err != nil || len(left) != 1 || left[0].Name() != "audit.log" {
+		t.Errorf("left in the state directory: %v (%v)", left, err)
+	}
+	if _, err := os.Stat(r.path("run")); !errors.Is(err, fs.ErrNotExist) {
+		left, _ := os.ReadDir(r.path("run"))
+		t.Errorf("left in the run directory: %v (%v)", left, err)
 	}
 }
 
