@@ -134,7 +134,8 @@ type experimentLinkUndo struct {
 	MAC    MAC            `json:"mac"`
 	Addrs  []netip.Prefix `json:"addrs"`
 	Group  uint32         `json:"group,omitempty"`
-	Bridge string         `json:"bridge,omitempty"` // of the LAN; empty: of a splice
+	LAN    string         `json:"lan,omitempty"`    // its bridge; empty: of a splice
+	Bridge string         `json:"bridge,omitempty"` // the same, if the LAN has a trunk
 }
 
 func (s ExperimentLink) String() string {
@@ -163,7 +164,10 @@ func (s ExperimentLink) Undo() ([]plan.Undo, error) {
 	}
 	u := experimentLinkUndo{
 		RunDir: s.RunDir, Pin: experimentPin(s.Experiment), VNode: s.VNode, Link: host,
-		MAC: s.MAC, Addrs: s.Addrs, Group: s.Group, Bridge: lanBridge(s.LAN, s.Tag),
+		MAC: s.MAC, Addrs: s.Addrs, Group: s.Group, LAN: lanBridge(s.LAN, s.Tag),
+	}
+	if len(s.Trunk.Peers) > 0 {
+		u.Bridge = u.LAN
 	}
 	return oneUndo(KindExperimentLink, u)
 }
@@ -295,7 +299,7 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		defer h.Close()
 		return deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group)
 	})
-	if err != nil || u.Bridge == "" {
+	if err != nil || u.LAN == "" && u.Bridge == "" {
 		return err
 	}
 	unlock, err := lock(ctx, u.RunDir)
@@ -303,5 +307,11 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		return err
 	}
 	defer unlock()
-	return removeLoneLAN(ctx, u.RunDir, u.Pin, u.Bridge)
+	if u.Bridge == "" {
+		return removeLoneLAN(ctx, u.RunDir, u.Pin, u.LAN, false)
+	}
+	if err := removeLoneLAN(ctx, u.RunDir, u.Pin, u.Bridge, true); err != nil {
+		return err
+	}
+	return removePeersTable(u.RunDir)
 }

@@ -46,7 +46,7 @@ func TestStepsAsData(t *testing.T) {
 		{ExperimentLink{RunDir: c.RunDir, Experiment: "p/e", LAN: "lan0", VNode: "pcvm1-1", Name: "eth1", Index: 1, MAC: mac,
 			Addrs: []netip.Prefix{netip.MustParsePrefix("10.1.1.2/24")}, Generation: 37},
 			"make interface eth1 of pcvm1-1 on LAN lan0: 10.1.1.2/24, MAC 02:00:0a:01:01:02",
-			`experiment-link {"run_dir":"/run/emulab","pin":"` + experimentPin("p/e") + `","vnode":"pcvm1-1","link":"vbcy5gmad010011","mac":"02:00:0a:01:01:02","addrs":["10.1.1.2/24"],"bridge":"lan0-qmdpqi"}`},
+			`experiment-link {"run_dir":"/run/emulab","pin":"` + experimentPin("p/e") + `","vnode":"pcvm1-1","link":"vbcy5gmad010011","mac":"02:00:0a:01:01:02","addrs":["10.1.1.2/24"],"lan":"lan0-qmdpqi"}`},
 	} {
 		if got := row.step.String(); got != row.line {
 			t.Errorf("line\n%s, want\n%s", got, row.line)

@@ -160,10 +160,11 @@ func peerEntry(l netlink.Link, peer netip.Addr) *netlink.Neigh {
 }
 
 // removeLoneLAN removes the bridge of a LAN on which no jail is left, and its
-// trunk. Where no jail has a link any more, the bridge is left to the end of the
-// namespace: to delete a device takes the kernel 30 ms. The caller holds the lock
-// and is in the host's namespace.
-func removeLoneLAN(ctx context.Context, runDir, pin, bridge string) error {
+// trunk if it has one: all that may be there of it, for whoever began may have
+// been killed anywhere. Where no jail has a link any more, the bridge is left to
+// the end of the namespace: to delete a device takes the kernel 30 ms. The caller
+// holds the lock and is in the host's namespace.
+func removeLoneLAN(ctx context.Context, runDir, pin, bridge string, trunked bool) error {
 	ns, err := openPin(runDir, pin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -172,8 +173,7 @@ func removeLoneLAN(ctx context.Context, runDir, pin, bridge string) error {
 		return err
 	}
 	defer ns.Close()
-	removed := false
-	err = inNamespace(ns, func() error {
+	return inNamespace(ns, func() error {
 		h, err := newRouteHandle()
 		if err != nil {
 			return err
@@ -184,7 +184,7 @@ func removeLoneLAN(ctx context.Context, runDir, pin, bridge string) error {
 		if err != nil || left.jails {
 			return err
 		}
-		if removed = left.trunk; removed {
+		if trunked {
 			if err := deleteLink(ctx, h, name); err != nil {
 				return err
 			}
@@ -197,17 +197,13 @@ func removeLoneLAN(ctx context.Context, runDir, pin, bridge string) error {
 		}
 		return deleteLink(ctx, h, bridge)
 	})
-	if err != nil || !removed {
-		return err
-	}
-	return removePeersTable(runDir)
 }
 
 // leftOfLAN is what there is of a LAN, and beside it.
 type leftOfLAN struct {
-	bridge, trunk bool
-	jails         bool // are on it
-	others        bool // have links in the namespace
+	bridge bool
+	jails  bool // are on it
+	others bool // have links in the namespace
 }
 
 func lookAtLAN(h *netlink.Handle, bridge, trunk string) (left leftOfLAN, err error) {
@@ -219,8 +215,7 @@ func lookAtLAN(h *netlink.Handle, bridge, trunk string) (left leftOfLAN, err err
 	left.bridge = at >= 0
 	for _, l := range links {
 		switch a := l.Attrs(); {
-		case a.Name == trunk:
-			left.trunk = true
+		case a.Name == trunk: // no jail's
 		case left.bridge && a.MasterIndex == links[at].Attrs().Index:
 			left.jails = true
 		case l.Type() == "veth":
