@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -26,30 +27,26 @@ func newDoctorCommand(s *settings) *cobra.Command {
 to do about it. Exit code 3 if something is lacking; run by another user than
 root, it says that and tries nothing.
 
+Lines with ADVICE are of what jails boot with, but an operator had better change:
+shares that aren't mounted nosuid, a small table of open files, and files that
+others can't read and that came into /usr after the template was made, whose list
+of masks jails boot with.
+
 With --jails it says what so many jails would run out of first on this host, and
 which setting lifts that wall. The figures are those of idle jails with one link
 each; jails that work take more. Jails boot beyond a wall marked *.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			answers := check.Host()
-			var walls []check.Wall
-			var crowd error
-			if opts.jails > 0 {
-				site, err := s.site()
-				if err != nil {
-					return err
-				}
-				load, err := loadOf(site, opts.jails)
-				if err != nil {
-					return err
-				}
-				walls, crowd = check.Walls(load), check.Admit(load)
+			d := diagnosis{jails: opts.jails, answers: check.Host()}
+			crowd, err := s.look(&d)
+			if err != nil {
+				return err
 			}
 			print := printDoctor
 			if opts.asJSON {
 				print = printDoctorJSON
 			}
-			lacking, err := print(cmd.OutOrStdout(), answers, walls, opts.jails)
+			lacking, err := print(cmd.OutOrStdout(), d)
 			switch {
 			case err != nil:
 				return err
@@ -62,6 +59,42 @@ each; jails that work take more. Jails boot beyond a wall marked *.`,
 	cmd.Flags().IntVar(&opts.jails, "jails", 0, "say whether this host holds `N` jails")
 	cmd.Flags().BoolVar(&opts.asJSON, "json", false, "as JSON")
 	return cmd
+}
+
+// diagnosis is what the doctor has found.
+type diagnosis struct {
+	answers []check.Answer
+	advice  []check.Advice
+	jails   int // 0: no walls were looked for
+	walls   []check.Wall
+}
+
+// look adds to the answers what depends on the site file: advice, of which only
+// root sees all, and walls, if they are asked for.
+func (s *settings) look(d *diagnosis) (crowd, err error) {
+	root := os.Geteuid() == 0
+	if !root && d.jails == 0 {
+		return nil, nil
+	}
+	site, err := s.site()
+	if err != nil {
+		return nil, err
+	}
+	if root {
+		setup := site.Setup()
+		if len(site.Images) == 0 { // else templates may be of another root
+			setup.Templates = site.Templates()
+		}
+		d.advice = check.Advise(setup)
+	}
+	if d.jails > 0 {
+		load, err := loadOf(site, d.jails)
+		if err != nil {
+			return nil, err
+		}
+		d.walls, crowd = check.Walls(load), check.Admit(load)
+	}
+	return crowd, nil
 }
 
 // loadOf is what so many jails would be for this host.
@@ -96,9 +129,9 @@ func admit(site jail.Site, jails int, w io.Writer) {
 	}
 }
 
-func printDoctor(w io.Writer, answers []check.Answer, walls []check.Wall, jails int) (lacking int, err error) {
+func printDoctor(w io.Writer, d diagnosis) (lacking int, err error) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	for _, a := range answers {
+	for _, a := range d.answers {
 		if a.Err == nil {
 			fmt.Fprintf(t, "ok\t%s\t%s\n", a.Name, a.Why)
 			continue
@@ -106,13 +139,16 @@ func printDoctor(w io.Writer, answers []check.Answer, walls []check.Wall, jails 
 		lacking++
 		fmt.Fprintf(t, "LACKS\t%s\t%v: %s\n", a.Name, a.Err, a.Remedy)
 	}
-	if err := t.Flush(); err != nil || len(walls) == 0 {
+	for _, a := range d.advice {
+		fmt.Fprintf(t, "ADVICE\t%s\t%s: %s\n", printable(a.About), printable(a.Found), printable(a.Remedy))
+	}
+	if err := t.Flush(); err != nil || len(d.walls) == 0 {
 		return lacking, err
 	}
-	fmt.Fprintf(t, "\nFOR %d JAILS\tHOLDS\tOF\tUSED\tA JAIL\tREMEDY\n", jails)
-	for _, wall := range walls {
+	fmt.Fprintf(t, "\nFOR %d JAILS\tHOLDS\tOF\tUSED\tA JAIL\tREMEDY\n", d.jails)
+	for _, wall := range d.walls {
 		remedy := "-"
-		if wall.Fits < jails {
+		if wall.Fits < d.jails {
 			remedy = wall.Remedy
 		}
 		mark := ""
@@ -124,7 +160,7 @@ func printDoctor(w io.Writer, answers []check.Answer, walls []check.Wall, jails 
 	return lacking, t.Flush()
 }
 
-func printDoctorJSON(w io.Writer, answers []check.Answer, walls []check.Wall, _ int) (lacking int, err error) {
+func printDoctorJSON(w io.Writer, d diagnosis) (lacking int, err error) {
 	type need struct {
 		Name   string `json:"name"`
 		OK     bool   `json:"ok"`
@@ -132,10 +168,11 @@ func printDoctorJSON(w io.Writer, answers []check.Answer, walls []check.Wall, _ 
 		Remedy string `json:"remedy,omitempty"`
 	}
 	out := struct {
-		Needs []need       `json:"needs"`
-		Walls []check.Wall `json:"walls,omitempty"`
-	}{Walls: walls}
-	for _, a := range answers {
+		Needs  []need         `json:"needs"`
+		Advice []check.Advice `json:"advice,omitempty"`
+		Walls  []check.Wall   `json:"walls,omitempty"`
+	}{Walls: d.walls, Advice: d.advice}
+	for _, a := range d.answers {
 		n := need{Name: a.Name, OK: a.Err == nil}
 		if a.Err != nil {
 			lacking++

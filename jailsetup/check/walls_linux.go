@@ -85,8 +85,12 @@ func tableWalls(l Load) []Wall {
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
 		most := int64(min(limit.Max, math.MaxInt64))
-		walls = append(walls, Wall{Name: "open files of the supervisor", Most: most, Used: 64, PerJail: jailDescriptors,
-			Remedy: fmt.Sprintf("LimitNOFILE=%d in its unit, or ulimit -Hn before it starts", need(64, l.Jails, jailDescriptors))})
+		want := need(64, l.Jails, jailDescriptors)
+		remedy := fmt.Sprintf("LimitNOFILE=%d in its unit, or ulimit -Hn before it starts", want)
+		if ceiling, err := number("fs/nr_open")(l); err == nil && want > ceiling {
+			remedy = fmt.Sprintf("sysctl -w fs.nr_open=%d, then %s", want, remedy)
+		}
+		walls = append(walls, Wall{Name: "open files of the supervisor", Most: most, Used: 64, PerJail: jailDescriptors, Remedy: remedy})
 		walls[len(walls)-1].Used += int64(l.Running) * jailDescriptors
 	}
 	for i, w := range walls {

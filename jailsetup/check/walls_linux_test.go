@@ -74,3 +74,18 @@ func TestAdmit(t *testing.T) {
 		t.Errorf("overcommitted: %v", err)
 	}
 }
+
+// TestWallUnderWall: more open files than fs.nr_open allows any process need that
+// raised first.
+func TestWallUnderWall(t *testing.T) {
+	for _, row := range []struct {
+		jails int
+		want  bool
+	}{{10, false}, {1 << 30, true}} {
+		for _, w := range tableWalls(Load{Jails: row.jails}) {
+			if got := strings.HasPrefix(w.Remedy, "sysctl -w fs.nr_open="); w.Name == "open files of the supervisor" && got != row.want {
+				t.Errorf("%d jails: %s", row.jails, w.Remedy)
+			}
+		}
+	}
+}

@@ -2,11 +2,13 @@ package jail
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
+	"emujail/jailsetup/check"
 	"emujail/jailsetup/rootfs/tree"
 )
 
@@ -37,6 +39,14 @@ func (s Site) sharesOf(w Wish) (shares []tree.Share, notes []string, err error) 
 		shares = append(shares, tree.Share{Source: source, Target: target})
 	}
 	return shares, notes, nil
+}
+
+// Setup is what advice is given on, but for templates.
+func (s Site) Setup() check.Setup {
+	return check.Setup{
+		Shares:    slices.Sorted(maps.Values(s.Shares)),
+		Processes: s.Limits.Processes, Memory: int64(s.Limits.MemoryMiB) << 20,
+	}
 }
 
 // shareSource is the host's path for a path in the jail: the longest prefix in

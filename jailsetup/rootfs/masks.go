@@ -1,9 +1,13 @@
 package rootfs
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"slices"
+	"time"
 )
 
 // maxMasks bounds the list: each is a mount of every jail.
@@ -52,4 +56,49 @@ func othersMayRead(mode fs.FileMode) bool {
 		need = 0o005
 	}
 	return mode.Perm()&need == need
+}
+
+// Unmasked lists what others can't read below usr, the host's /usr, and the
+// newest template in the directory doesn't mask: it came later, and jails see it.
+// Without a template there is nothing that they could see.
+func Unmasked(templates, usr string) ([]string, error) {
+	lists, err := filepath.Glob(filepath.Join(templates, "*.masks"))
+	if err != nil || len(lists) == 0 {
+		return nil, err
+	}
+	newest, at := "", time.Time{}
+	for _, path := range lists {
+		info, err := os.Stat(path)
+		if err != nil {
+			return nil, err
+		}
+		if info.ModTime().After(at) {
+			newest, at = path, info.ModTime()
+		}
+	}
+	data, err := os.ReadFile(newest)
+	if err != nil {
+		return nil, err
+	}
+	var masked, left []string
+	if err := json.Unmarshal(data, &masked); err != nil {
+		return nil, fmt.Errorf("%s: %w", newest, err)
+	}
+	now, err := findMasks(usr, "local")
+	for _, path := range now {
+		if !covered(path, masked) {
+			left = append(left, filepath.Join(usr, path))
+		}
+	}
+	return left, err
+}
+
+// covered tells whether the path, or a directory that it is in, is masked.
+func covered(path string, masked []string) bool {
+	for ; path != "."; path = filepath.Dir(path) {
+		if slices.Contains(masked, path) {
+			return true
+		}
+	}
+	return false
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +21,9 @@ import (
 	"emujail/jailsetup/shape"
 )
 
-// bootsAtOnce bounds how many jails are being built at a time.
-const bootsAtOnce = 4
+// bootsAtOnce bounds how many jails are being built at a time: each wants a core,
+// and waits for the kernel half of its time.
+func bootsAtOnce() int { return max(4, 2*runtime.NumCPU()) }
 
 // Supervisor is the one process a host. Its methods are called by Serve alone.
 type Supervisor struct {
@@ -80,13 +82,20 @@ func takeLock(site jail.Site) (*os.File, error) {
 		return nil, err
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	if errors.Is(err, unix.EWOULDBLOCK) || err == nil && !stillNamed(f) { // somebody is about to leave
 		err = ErrServed
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// stillNamed tells whether the file is the one with its name.
+func stillNamed(f *os.File) bool {
+	ours, err := f.Stat()
+	named, nameErr := os.Lstat(f.Name())
+	return err == nil && nameErr == nil && os.SameFile(ours, named)
 }
 
 // start does all that must be so before the first verb: the control network,
@@ -102,7 +111,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	}
 	s := &Supervisor{
 		log: log, watch: watch,
-		slots: make(chan struct{}, bootsAtOnce),
+		slots: make(chan struct{}, bootsAtOnce()),
 		doors: map[string]*door{}, locks: map[string]chan struct{}{}, restarts: map[string]*restarts{},
 	}
 	if err := settlePrefix(ctx, &site); err != nil {
@@ -133,6 +142,9 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	}
 	if err := network.EnsureControl(ctx, s.host.Network); err != nil {
 		return nil, err
+	}
+	for _, a := range check.Advise(site.Setup()) {
+		log.Warn(a.About+": "+a.Found, "remedy", a.Remedy)
 	}
 	return s, nil
 }

@@ -1,0 +1,106 @@
+package check
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/rootfs"
+)
+
+// Advice is something with which jails boot, but which an operator had better
+// change.
+type Advice struct {
+	About  string `json:"about"`
+	Found  string `json:"found"`
+	Remedy string `json:"remedy"`
+}
+
+// Setup is what advice is given on: what the site file says.
+type Setup struct {
+	Shares    []string // directories of the host that jails may write
+	Processes int      // that a jail may have; 0: no limit
+	Memory    int64    // bytes that a jail may have; 0: no limit
+	Templates string   // where templates are kept; empty: they aren't of the host's /usr
+}
+
+// Advise looks at the host. It walks /usr, which takes a second.
+func Advise(s Setup) []Advice {
+	all := append(adviseShares(s.Shares), adviseFiles(s)...)
+	if s.Templates != "" {
+		all = append(all, adviseMasks(s.Templates)...)
+	}
+	return all
+}
+
+// adviseShares finds the shares in which a jail's root may leave a program that
+// runs on the host as another user.
+func adviseShares(shares []string) (all []Advice) {
+	for _, dir := range shares {
+		var st unix.Statfs_t
+		if err := unix.Statfs(dir, &st); err != nil || st.Flags&unix.ST_NOSUID != 0 {
+			continue
+		}
+		all = append(all, Advice{
+			"share " + dir, "it isn't mounted nosuid: what a jail leaves there may run as any user from 1000 up for who logs in here",
+			"mount it nosuid, or let nobody else log in",
+		})
+	}
+	return all
+}
+
+// openFile is what an open file costs a jail of its memory, in bytes.
+const openFile = 256
+
+// adviseFiles holds the kernel's one table of open files against what a jail may
+// open (T16).
+func adviseFiles(s Setup) []Advice {
+	most, err := number("fs/file-max")(Load{})
+	if err != nil {
+		return nil
+	}
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return nil
+	}
+	each := int64(math.MaxInt64)
+	if s.Memory > 0 {
+		each = s.Memory / openFile
+	}
+	if n := int64(s.Processes); n > 0 && limit.Max < uint64(each/n) {
+		each = n * int64(limit.Max)
+	}
+	if each < most {
+		return nil
+	}
+	return []Advice{{
+		"fs.file-max", fmt.Sprintf("one jail may open as many files as the limits let it (%s) and this host has only %d for all: then the proxy opens none", count(each), most),
+		fmt.Sprintf("sysctl -w fs.file-max=%d, or lower limits.processes or limits.memory_mib", need(most, 1, min(each, math.MaxInt64/8))),
+	}}
+}
+
+func count(n int64) string {
+	if n == math.MaxInt64 {
+		return "any number"
+	}
+	return fmt.Sprint(n)
+}
+
+// adviseMasks finds what has come into /usr since templates were made (S29).
+func adviseMasks(templates string) []Advice {
+	found, err := rootfs.Unmasked(templates, "/usr")
+	if err != nil && !os.IsNotExist(err) {
+		return []Advice{{"files of /usr that others can't read", err.Error(), "mend that, and ask again"}}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return []Advice{{
+		"files of /usr that others can't read",
+		fmt.Sprintf("%d came after the template was made, and a jail's root can read them: %s", len(found), strings.Join(found[:min(len(found), 3)], " ")),
+		"rm " + templates + "/*.masks, then reboot the jails",
+	}}
+}
