@@ -19,7 +19,7 @@ are not for jails: they ask through their proxy.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			req := supervise.Request{Verb: supervise.VerbHostPorts, Add: opts.add, Remove: opts.remove}
-			return s.ask(cmd.Context(), connect, req, func(r supervise.Reply) {
+			return s.ask(cmd.Context(), req, func(r supervise.Reply) {
 				for _, p := range r.Ports {
 					fmt.Fprintln(cmd.OutOrStdout(), p)
 				}

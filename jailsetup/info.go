@@ -19,7 +19,7 @@ starts none.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var info supervise.Info
-			err := s.ask(cmd.Context(), supervise.Dial, supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
+			err := s.askRunning(cmd.Context(), supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
 				if r.Info != nil {
 					info = *r.Info
 				}

@@ -39,7 +39,7 @@ from outside the jail, DROPPED connections that the jail's limit cost.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var st supervise.ProxyStatus
-			err := s.ask(cmd.Context(), supervise.Dial, supervise.Request{Verb: supervise.VerbProxy}, func(r supervise.Reply) {
+			err := s.askRunning(cmd.Context(), supervise.Request{Verb: supervise.VerbProxy}, func(r supervise.Reply) {
 				if r.Proxy != nil {
 					st = *r.Proxy
 				}

@@ -40,9 +40,18 @@ func (s *settings) site() (jail.Site, error) {
 	return jail.LoadSite(s.sitePath)
 }
 
-// ask sends a request to the supervisor of the site, reached by [connect] or,
-// if it must be running, by [supervise.Dial], and gives its replies to each.
-func (s *settings) ask(ctx context.Context, reach reacher, req supervise.Request, each func(supervise.Reply)) error {
+// ask sends a request to the supervisor of the site, which is started if need
+// be, and gives its replies to each.
+func (s *settings) ask(ctx context.Context, req supervise.Request, each func(supervise.Reply)) error {
+	return s.askBy(ctx, connect, req, each)
+}
+
+// askRunning is ask of a supervisor that runs already, or fails.
+func (s *settings) askRunning(ctx context.Context, req supervise.Request, each func(supervise.Reply)) error {
+	return s.askBy(ctx, supervise.Dial, req, each)
+}
+
+func (s *settings) askBy(ctx context.Context, reach func(context.Context, jail.Site) (net.Conn, error), req supervise.Request, each func(supervise.Reply)) error {
 	site, err := s.site()
 	if err != nil {
 		return err
@@ -54,9 +63,6 @@ func (s *settings) ask(ctx context.Context, reach reacher, req supervise.Request
 	defer conn.Close()
 	return supervise.Call(conn, req, each)
 }
-
-// reacher is a way to the supervisor.
-type reacher func(context.Context, jail.Site) (net.Conn, error)
 
 var errNotRoot = errors.New("must be root (try: sudo jailsetup …)")
 
