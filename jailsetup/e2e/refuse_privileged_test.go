@@ -303,6 +303,22 @@ func (r *rig) without(name string) result {
 	return boots(r)
 }
 
+// removeSpare takes the disk away that was made ahead: the next boot makes its
+// own.
+func (r *rig) removeSpare() {
+	r.t.Helper()
+	r.await("a disk made ahead", func() error {
+		made, err := filepath.Glob(filepath.Join(r.state(), ".templates", "spare", "*.img"))
+		if err == nil && len(made) != 1 {
+			err = fmt.Errorf("there are %d", len(made))
+		}
+		if err == nil {
+			err = os.Remove(made[0])
+		}
+		return err
+	})
+}
+
 // noTemplate is room for a supervisor, not for a template.
 const noTemplate = 2 << 20
 
@@ -326,6 +342,7 @@ func (r *rig) fullDisk(left int64) result {
 	if left != noTemplate {
 		r.must("boot", r.vnodes[1])
 		r.must("kill", r.vnodes[1])
+		r.removeSpare()
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(r.state(), &st); err != nil {

@@ -75,7 +75,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	if err != nil {
 		return r, err
 	}
-	pidfd, err := h.build(ctx, &r, wish, t)
+	pidfd, disk, err := h.build(ctx, &r, wish, t)
 	h.writeTrace(r, t, err)
 	if err != nil {
 		return r, h.giveUp(ctx, r, t, err)
@@ -85,6 +85,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	if err := t.step("write that it runs", func() error { return h.Site.Save(r) }); err != nil {
 		return r, h.giveUp(ctx, r, t, err)
 	}
+	h.spareDisk(ctx, disk)
 	return r, nil
 }
 
@@ -172,8 +173,8 @@ func (h *Host) reserveRecord(r Record, w Wish) (Record, error) {
 	return r, short
 }
 
-// build runs the plan and pins the first process.
-func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.File, error) {
+// build runs the plan and pins the first process. It says what the disk is of.
+func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.File, rootfs.Made, error) {
 	first := readyLaunch(h.Site.spawner())
 	defer first.abort()
 	var p Plan
@@ -185,7 +186,7 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.Fil
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, p.disk, err
 	}
 	for _, refusal := range refusals(w.Jail) {
 		h.Log.Info(refusal, "vnode", r.VNode)
@@ -196,31 +197,32 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.Fil
 	}
 	diskLog, err := plan.OpenLog(h.Site.diskLog(r.VNode))
 	if err != nil {
-		return nil, err
+		return nil, p.disk, err
 	}
 	bootLog, err := plan.OpenLog(h.Site.bootLog(r.VNode))
 	if err != nil {
-		return nil, err
+		return nil, p.disk, err
 	}
 	state := &plan.State{}
 	defer state.Close()
 	defer p.wait()
 	if len(diskLog.Pending()) == 0 { // else the disk is the jail's already
 		if err := plan.Run(ctx, p.Disk, diskLog, state, t.add); err != nil {
-			return nil, err
+			return nil, p.disk, err
 		}
 	}
 	if err := plan.Run(ctx, p.Boot, bootLog, state, t.add); err != nil {
-		return nil, err
+		return nil, p.disk, err
 	}
 	r.PID, r.CgroupDir = state.PID, p.cgroupDir
 	if r.StartTime, err = startTime(state.PID); err != nil {
-		return nil, fmt.Errorf("first process is gone: %w", err)
+		return nil, p.disk, fmt.Errorf("first process is gone: %w", err)
 	}
 	if r.Cgroup, err = limit.ID(p.cgroupDir); err != nil {
-		return nil, err
+		return nil, p.disk, err
 	}
-	return r.pin()
+	pidfd, err := r.pin()
+	return pidfd, p.disk, err
 }
 
 // giveUp undoes a failed boot, tells tmcd, with the last steps, and returns
@@ -287,6 +289,21 @@ func (h *Host) Ended(ctx context.Context, vnode string, status unix.WaitStatus) 
 	h.report(ctx, vnode, "SHUTDOWN")
 	return again, h.takeDown(ctx, &r, words)
 }
+
+// spareDisk makes the next jail's disk ahead.
+func (h *Host) spareDisk(ctx context.Context, made rootfs.Made) {
+	if h.Hands.Later == nil {
+		return
+	}
+	h.Hands.Later(func() {
+		if err := h.templates.Spare(ctx, made); err != nil {
+			h.Log.Info("no disk made ahead", "error", err)
+		}
+	})
+}
+
+// NoMoreSpares ends that, before what all jails share is removed.
+func (h *Host) NoMoreSpares() { h.templates.Close() }
 
 func (h *Host) load(vnode string) (Record, error) {
 	r, err := h.Site.Load(vnode)

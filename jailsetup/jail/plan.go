@@ -24,6 +24,7 @@ type Plan struct {
 
 	cgroupDir string
 	wait      func() // for what goes on beside
+	disk      rootfs.Made
 }
 
 // Steps is the whole plan, for `-n`.
@@ -60,7 +61,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{wait: func() {}, Notes: slices.Concat(image, notes, wires.notes())}
+	p := Plan{disk: made, wait: func() {}, Notes: slices.Concat(image, notes, wires.notes())}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{

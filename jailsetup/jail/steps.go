@@ -115,6 +115,9 @@ type Hands struct {
 	Close func(ctx context.Context, vnode string) error
 	// Events are the event hub's.
 	Events EventHands
+	// Later has something done beside everything else; the supervisor waits for
+	// its end. Nil: nothing is.
+	Later func(func())
 	// Shapes are the keeper's of the links.
 	Shapes shape.Hands
 }

@@ -15,7 +15,8 @@ import (
 const KindImage = "image"
 
 // Image is the step that gives a jail its disk: a sparse copy of the template.
-// An image that is there already is the jail's own and is kept.
+// An image that is there already is the jail's own and is kept. A copy that was
+// made ahead is taken.
 type Image struct {
 	Template string // path of the template's image
 	Path     string // path of the jail's
@@ -38,6 +39,9 @@ func (i Image) Do(ctx context.Context, _ *plan.State) (err error) {
 		return nil
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
+	}
+	if takeSpare(i.Template, i.Path) {
+		return nil
 	}
 	temp := i.Path + tempSuffix
 	defer func() {

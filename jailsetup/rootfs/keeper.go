@@ -12,11 +12,14 @@ import (
 const remember = 5 * time.Second
 
 // Keeper spares boots that follow each other the look at the host's files that
-// a template is made from, a hundredth of a second each. The zero value is
-// ready. It may be used by several goroutines.
+// a template is made from, a hundredth of a second each, and the clone of a disk
+// ([Keeper.Spare]). The zero value is ready. It may be used by several goroutines.
 type Keeper struct {
 	mu   sync.Mutex
 	made map[Template]kept
+
+	sparing sync.Mutex // held while a spare is made
+	closed  bool
 }
 
 type kept struct {

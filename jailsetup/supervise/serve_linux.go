@@ -125,6 +125,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	}
 	s.host, err = jail.NewHost(site, jail.Hands{
 		Open: s.open, Close: s.shut, Events: jail.EventHands{Open: s.openEvents, Close: s.hub.Close}, Shapes: shape.Hands{Shape: s.links.Shape, Unshape: s.links.Unshape},
+		Later: s.group.Go,
 	}, log)
 	if err != nil {
 		return nil, err

@@ -242,6 +242,7 @@ func (s *Supervisor) clean(ctx context.Context) error {
 	if err := network.RemoveControl(ctx, s.host.Network); err != nil {
 		return err
 	}
+	s.host.NoMoreSpares()
 	return s.host.Site.RemoveShared()
 }
 
