@@ -21,7 +21,7 @@ func newExpectCommand() *cobra.Command {
 		Short: "Wait until sentences about nodes and requests are true, or fail",
 		Long: `Wait until every sentence is true; fail as soon as one can't become true any more. Each is one argument:
 
-  "NODE STATE [within TIME]"           the node is in the state (ISUP, …)
+  "NODE STATE [within TIME]"           the node is in the state: BOOTING, TBSETUP, ISUP, SHUTDOWN, TBFAILED, …
   "NODE asks COMMAND [within TIME]"    it has asked, since the server's start, and was answered
   "NODE reports KIND [within TIME]"    it has reported: bootlog, state, startstatus, …
   "no unknown command [for TIME]"      none since the server's start, nor while the others wait

@@ -81,6 +81,9 @@ func Parse(text string) (*Expectation, error) {
 		}
 		e.hit = hit
 	case len(words) == 2:
+		if !slices.Contains(states(), words[1]) {
+			return bad(fmt.Sprintf("a state instead of %s: %s", words[1], strings.Join(states(), ", ")))
+		}
 		e.node, e.state, e.states = words[0], words[1], map[string]string{}
 	case len(words) == 3 && words[1] == "asks":
 		command, ok := protocol.Lookup(words[2])
@@ -91,6 +94,9 @@ func Parse(text string) (*Expectation, error) {
 			return ev.Request != nil && ev.Command == words[2] && match(words[0], ev.Node) && (ev.Outcome == store.Answered || ev.Outcome == store.Empty)
 		}
 	case len(words) == 3 && words[1] == "reports":
+		if command, ok := protocol.Lookup(words[2]); !ok || command.Name != words[2] {
+			return bad("a command that reports, like bootlog or startstatus, after reports")
+		}
 		e.hit = func(ev store.Event) bool {
 			return ev.Request != nil && ev.Command == words[2] && match(words[0], ev.Node) && ev.Received > 0 && ev.Outcome == store.Empty
 		}
@@ -101,6 +107,12 @@ func Parse(text string) (*Expectation, error) {
 		return bad("a pattern like pcvm1-* for nodes")
 	}
 	return e, nil
+}
+
+// states are those that a vnode can be in (spec jail.md §3.3): a jail's, then
+// those of generic vnodes, which load disks.
+func states() []string {
+	return []string{"BOOTING", "TBSETUP", "ISUP", "SHUTDOWN", "TBFAILED", "RELOADSETUP", "RELOADING", "RELOADDONE", "RELOADFAILED"}
 }
 
 // nevers are the things that shall not happen.

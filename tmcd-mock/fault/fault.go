@@ -148,7 +148,7 @@ const maxDelay = time.Hour
 func (r *Rule) set(key, value string) (err error) {
 	switch key {
 	case "command":
-		r.Command, err = pattern(value)
+		r.Command, err = commands(value)
 	case "node":
 		r.Node, err = pattern(value)
 	case "transport":
