@@ -30,7 +30,8 @@ func newEventCommand(s *settings) *cobra.Command {
 		Short: "tell an object of an experiment to do something",
 		Long: `event tells a traffic generator or a program of an experiment what to do, through
 the host's event hub, and prints the vnodes that it was handed to. OBJECT is a
-name from the topology, or a group's.
+name from the topology, or a group's. EXPERIMENT is PID/EID, or EID if one
+experiment of this host is called so.
 
 Of a traffic generator: START, STOP, MODIFY, RESET, with PACKETSIZE (bytes), RATE
 (kbit/s), INTERVAL (seconds), IPTOS. Of a program: START, STOP, KILL, MODIFY, with
@@ -68,7 +69,7 @@ func eventRequest(args []string, o eventOptions, at bool) (supervise.EventReques
 		return req, errors.New("want an EXPERIMENT, such as jails/demo")
 	}
 	req.Experiment, req.Start, req.Watch = args[0], o.start, o.watch
-	if err := hub.CheckExperiment(req.Experiment); err != nil {
+	if err := hub.CheckName(req.Experiment); err != nil {
 		return req, err
 	}
 	switch {

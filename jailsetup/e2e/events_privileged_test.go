@@ -67,7 +67,7 @@ func TestEvents(t *testing.T) {
 		if got := i.agentState(i.c, "cbr0"); got != "waiting" && got != "idle" {
 			t.Errorf("the other experiment's cbr0 is %s", got)
 		}
-		i.must("event", "jails/demo", "cbr0", "stop")
+		i.must("event", "demo", "cbr0", "stop") // the only one of that name
 		i.awaitState(i.a, "cbr0", "waiting")
 	})
 	t.Run("a group", func(t *testing.T) {
@@ -89,7 +89,12 @@ func TestEvents(t *testing.T) {
 		{"no such object", "no agent has an object of that name (it has all, cbr0, cbr1, null0, null1, prog0, prog1)", []string{"jails/demo", "cbr9", "START"}, 1},
 		{"no such experiment", "no such experiment on this host", []string{"jails/none", "cbr0", "START"}, 1},
 		{"half an event", "want OBJECT and ACTION", []string{"jails/demo", "cbr0"}, 2},
-		{"no experiment", "want PROJECT/EXPERIMENT", []string{"demo", "cbr0", "START"}, 2},
+		{"no experiment, by its second half", "none: no such experiment on this host (there are: jails/demo, jails/other)", []string{"none", "cbr0", "START"}, 1},
+		{"no experiment", "want PROJECT/EXPERIMENT", []string{"a/b/c", "cbr0", "START"}, 2},
+		{"no such action", "action BEGIN: a traffic generator knows START, STOP, MODIFY, RESET", []string{"jails/demo", "cbr0", "BEGIN"}, 1},
+		{"no such key", "argument RAET: a traffic generator knows PACKETSIZE", []string{"jails/demo", "cbr0", "START", "RAET=1"}, 1},
+		{"no such key, later", "argument RAET", []string{"jails/demo", "--at", "5", "cbr0", "START", "RAET=1"}, 1},
+		{"no such key of a program", "argument RATE: a program knows COMMAND", []string{"jails/demo", "prog0", "START", "RATE=1"}, 1},
 		{"a time without an event", "--at", []string{"jails/demo", "--at", "5"}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

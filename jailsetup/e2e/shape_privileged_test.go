@@ -89,8 +89,9 @@ func TestShape(t *testing.T) {
 		}{
 			{[]string{"demo", "lan0", "delay=-1"}, 2, "want 0 to 10000 ms"},
 			{[]string{"demo", "lan0", "red=on", "rate=none"}, 1, "needs a rate"},
-			{[]string{"demo", "lan9", "delay=1"}, 1, "no such link"},
-			{[]string{"other"}, 1, "no such link"},
+			{[]string{"demo", "lan9", "delay=1"}, 1, "lan9: no such link in demo (there is lan0)"},
+			{[]string{"demo", "lan0", "node-x", "delay=1"}, 1, "node-x: no such node on this host with demo lan0 (there are: node-a, node-b)"},
+			{[]string{"other"}, 1, "other: no such experiment with links on this host (there is jails/demo)"},
 		} {
 			out := r.jailsetup(append([]string{"shape"}, tt.args...)...)
 			if out.code != tt.code || !strings.Contains(out.stderr, tt.says) {

@@ -22,7 +22,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -107,20 +106,4 @@ func (e Event) sum(key []byte) []byte {
 	number(e.Seq)
 	number(e.Sender)
 	return h.Sum(nil)
-}
-
-// JoinArgs makes an event's arguments of KEY=VALUE words; a value with spaces gets
-// quotes.
-func JoinArgs(words []string) string {
-	for i, w := range words {
-		key, value, ok := strings.Cut(w, "=")
-		if ok && strings.ContainsAny(value, " \t") && !strings.ContainsAny(value[:1], `'"`) {
-			quote := "'"
-			if strings.Contains(value, quote) {
-				quote = `"`
-			}
-			words[i] = key + "=" + quote + value + quote
-		}
-	}
-	return strings.Join(words, " ")
 }

@@ -141,3 +141,30 @@ func TestClockIsSet(t *testing.T) {
 		}
 	}
 }
+
+func FuzzWords(f *testing.F) {
+	for _, s := range []string{"", "A=b", "COMMAND='a b' DIR=/x", "X=\"", "=", "a'=b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) { _, _ = SplitArgs(text) })
+}
+
+// What an object of a type understands; of other types everything is believed.
+func TestCheckWords(t *testing.T) {
+	for _, tt := range []struct{ kind, action, args, want string }{
+		{TrafGen, "START", "PACKETSIZE=100 RATE=8 INTERVAL=-1 IPTOS=0", ""},
+		{TrafGen, "KILL", "", "knows START, STOP, MODIFY, RESET"},
+		{TrafGen, "START", "RAET=1", "argument RAET"},
+		{TrafGen, "START", "1000", "want KEY=VALUE"},
+		{Program, "KILL", "SIGNAL=TERM", ""},
+		{Program, "START", "COMMAND='a b=c' DIR=/tmp", ""},
+		{Program, "MODIFY", "RATE=1", "argument RATE"},
+		{"", "BEGIN", "X=1", ""},
+		{Node, "BEGIN", "X", ""},
+	} {
+		err := CheckWords(tt.kind, tt.action, tt.args)
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s %s %q: %v, want %q", tt.kind, tt.action, tt.args, err, tt.want)
+		}
+	}
+}

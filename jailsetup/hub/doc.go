@@ -9,7 +9,8 @@
 //
 // Each jail has a socket of its own, /run/emulab/events. From there an agent
 // says which objects it has (an event of type NODE, action SUBSCRIBE, their
-// names as arguments) and gets what is told to those, as lines of package
+// names as arguments, with =TYPE if the operator's words are to be held against
+// what that type knows) and gets what is told to those, as lines of package
 // event, signed with the experiment's key. What it sends goes to the others of
 // its experiment.
 //

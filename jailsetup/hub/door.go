@@ -240,12 +240,13 @@ func (d *door) said(x *experiment, s *subscriber, line []byte) error {
 
 // subscribe replaces what the agent wants to hear of.
 func (d *door) subscribe(s *subscriber, names string) error {
-	objects := map[string]bool{}
-	for name := range strings.FieldsSeq(names) {
+	objects := map[string]string{}
+	for word := range strings.FieldsSeq(names) {
+		name, kind, _ := strings.Cut(word, "=")
 		if !objectName.MatchString(name) || len(objects) == maxObjects {
 			return fmt.Errorf("subscribe: bad name, or more than %d", maxObjects)
 		}
-		objects[name] = true
+		objects[name] = kind
 	}
 	d.hub.mu.Lock()
 	defer d.hub.mu.Unlock()

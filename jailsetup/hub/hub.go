@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +18,7 @@ import (
 
 // Reasons for which the operator's words are refused.
 var (
-	ErrExperiment = errors.New("no such experiment on this host (jailsetup list shows them)")
+	ErrExperiment = errors.New("no such experiment on this host")
 	ErrObject     = errors.New("no agent has an object of that name")
 	ErrNobody     = errors.New("none of its agents is connected")
 )
@@ -65,6 +67,16 @@ func CheckExperiment(name string) error {
 	return nil
 }
 
+// CheckName is [CheckExperiment] for a name that may be the second half alone.
+func CheckName(name string) error {
+	if !strings.Contains(name, "/") {
+		if CheckExperiment("x/"+name) == nil {
+			return nil
+		}
+	}
+	return CheckExperiment(name)
+}
+
 var (
 	objectName = regexp.MustCompile(`^[-A-Za-z0-9_.]{1,128}$`)
 	actionName = regexp.MustCompile(`^[A-Z][A-Z_]{0,31}$`)
@@ -88,6 +100,40 @@ func checkWords(object, action, args string) error {
 	return nil
 }
 
+// FullName is PROJECT/EXPERIMENT of an experiment that may be given by its
+// second half alone, if no other of this host is called so. Whether there is
+// one of a full name isn't asked.
+func (h *Hub) FullName(name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return name, nil
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var found []string
+	for full := range h.experiments {
+		if strings.HasSuffix(full, "/"+name) {
+			found = append(found, full)
+		}
+	}
+	slices.Sort(found)
+	switch len(found) {
+	case 0:
+		return "", fmt.Errorf("%s: %w", name, h.none())
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("%s is more than one experiment: %s (name it PROJECT/EXPERIMENT)", name, strings.Join(found, ", "))
+}
+
+// none is [ErrExperiment] with those that there are. The lock is held.
+func (h *Hub) none() error {
+	names := slices.Sorted(maps.Keys(h.experiments))
+	if len(names) == 0 {
+		return fmt.Errorf("%w (no jail runs here)", ErrExperiment)
+	}
+	return fmt.Errorf("%w (there are: %s)", ErrExperiment, strings.Join(names, ", "))
+}
+
 // find returns an experiment that is known. The lock is held.
 func (h *Hub) find(name string) (*experiment, error) {
 	if err := CheckExperiment(name); err != nil {
@@ -95,7 +141,7 @@ func (h *Hub) find(name string) (*experiment, error) {
 	}
 	x := h.experiments[name]
 	if x == nil {
-		return nil, fmt.Errorf("%s: %w", name, ErrExperiment)
+		return nil, fmt.Errorf("%s: %w", name, h.none())
 	}
 	return x, nil
 }
@@ -125,7 +171,11 @@ func (h *Hub) Send(name, object, action, args string) ([]string, error) {
 	if len(x.subscribers) == 0 {
 		return nil, fmt.Errorf("%s: %w", name, ErrNobody)
 	}
-	to, err := h.publish(x, event.Event{Object: object, Action: action, Args: args}, nil)
+	e := event.Event{Object: object, Action: action, Args: args}
+	if err := x.understood(e); err != nil {
+		return nil, err
+	}
+	to, err := h.publish(x, e, nil)
 	if err == nil && len(to) == 0 {
 		err = fmt.Errorf("%s in %s: %w (it has %s)", object, name, ErrObject, x.objects())
 	}

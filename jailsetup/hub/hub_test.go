@@ -111,11 +111,12 @@ func (h *host) join(vnode, experiment string, objects ...string) *agent {
 		return a
 	}
 	a.say(event.Event{Object: "*", Type: event.Node, Action: subscribe, Args: strings.Join(objects, " ")})
+	first, _, _ := strings.Cut(objects[0], "=")
 	h.await("the subscription", func() bool {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		for s := range h.experiments[experiment].subscribers {
-			if s.vnode == vnode && s.objects[objects[0]] {
+			if s.vnode == vnode && s.has(first) {
 				return true
 			}
 		}
@@ -182,13 +183,25 @@ func TestSend(t *testing.T) {
 	h.open("v1", demo, key)
 	h.open("v2", demo, key)
 	h.open("v3", other, key)
-	v1, v2 := h.join("v1", demo, "cbr0", "prog0"), h.join("v2", demo, "null0")
+	v1, v2 := h.join("v1", demo, "cbr0=TRAFGEN", "prog0=PROGRAM"), h.join("v2", demo, "null0")
 	h.join("v3", other, "cbr0")
 	to, err := h.Send(demo, "cbr0", "START", "RATE=1000")
 	if err != nil || !slices.Equal(to, []string{"v1"}) {
 		t.Fatalf("%v %v", to, err)
 	}
 	if e := v1.hears(); e.Object != "cbr0" || e.Action != "START" || e.Args != "RATE=1000" || e.From != "" {
+		t.Errorf("%+v", e)
+	}
+	for _, program := range []string{"START COMMAND='sleep 5; x'", "KILL SIGNAL=TERM"} {
+		action, args, _ := strings.Cut(program, " ")
+		if _, err := h.Send(demo, "prog0", action, args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := h.Send(demo, "null0", "BEGIN", "ANY=1"); err != nil { // what null0 is wasn't told
+		t.Fatal(err)
+	}
+	if e := v2.hears(); e.Object != "null0" {
 		t.Errorf("%+v", e)
 	}
 	if _, err := h.Send(demo, "null0", "RESET", ""); err != nil {
@@ -205,6 +218,10 @@ func TestSend(t *testing.T) {
 		{"no such object", demo, "cbr9", "START", "", ErrObject},
 		{"an object of another experiment", other, "prog0", "START", "", ErrObject},
 		{"no experiment's name", "demo", "cbr0", "START", "", nil},
+		{"an action that a traffic generator doesn't know", demo, "cbr0", "BEGIN", "", nil},
+		{"a key that it doesn't know", demo, "cbr0", "START", "RAET=1", nil},
+		{"a word without a key", demo, "cbr0", "START", "1000", nil},
+		{"a key that a program doesn't know", demo, "prog0", "START", "RATE=1", nil},
 		{"no object's name", demo, "c br", "START", "", nil},
 		{"no action", demo, "cbr0", "start now", "", nil},
 		{"a newline", demo, "cbr0", "START", "A=\n", nil},

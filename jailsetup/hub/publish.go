@@ -29,14 +29,14 @@ type subscriber struct {
 
 	tooSlow func() // says that it was given up
 	once    sync.Once
-	objects map[string]bool // guarded by the hub's lock
+	objects map[string]string // to their type, empty if it wasn't told; guarded by the hub's lock
 	mu      sync.Mutex
 	bytes   int
 }
 
 func newSubscriber(vnode string, conn net.Conn) *subscriber {
 	return &subscriber{vnode: vnode, conn: conn, tooSlow: func() {}, queue: make(chan []byte, maxQueued), gone: make(chan struct{}),
-		objects: map[string]bool{}}
+		objects: map[string]string{}}
 }
 
 // push queues a line, or gives the subscriber up: nobody waits for it.
@@ -87,7 +87,7 @@ func (h *Hub) publish(x *experiment, e event.Event, not *subscriber) ([]string, 
 		}
 		for s := range x.subscribers {
 			switch {
-			case s == not, !s.all && e.Type != event.Time && !s.objects[object]:
+			case s == not, !s.all && e.Type != event.Time && !s.has(object):
 			case !s.push(line):
 				s.tooSlow()
 			case s.vnode != "":
@@ -96,6 +96,33 @@ func (h *Hub) publish(x *experiment, e event.Event, not *subscriber) ([]string, 
 		}
 	}
 	return slices.Sorted(maps.Keys(handed)), nil
+}
+
+func (s *subscriber) has(object string) bool {
+	_, ok := s.objects[object]
+	return ok
+}
+
+// understood says if an event's words mean nothing to whoever has its objects. A
+// jail may say what it likes of an object, so it is enough that one understands.
+// The lock is held.
+func (x *experiment) understood(e event.Event) error {
+	for _, object := range x.expand(e.Object) {
+		var refused error
+		for s := range x.subscribers {
+			kind, ok := s.objects[object]
+			if !ok {
+				continue
+			}
+			if refused = event.CheckWords(kind, e.Action, e.Args); refused == nil {
+				break
+			}
+		}
+		if refused != nil {
+			return fmt.Errorf("%s: %w", object, refused)
+		}
+	}
+	return nil
 }
 
 // expand makes a group's name its members; any other name is an object's.
@@ -110,7 +137,9 @@ func (x *experiment) expand(name string) []string {
 func (x *experiment) objects() string {
 	names := map[string]bool{}
 	for s := range x.subscribers {
-		maps.Copy(names, s.objects)
+		for object := range s.objects {
+			names[object] = true
+		}
 	}
 	for g := range x.Groups {
 		names[g] = true

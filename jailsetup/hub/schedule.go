@@ -102,6 +102,9 @@ func (h *Hub) At(name string, i Item) error {
 	if err != nil {
 		return err
 	}
+	if err := x.understood(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
+		return err
+	}
 	if len(x.Schedule) == maxItems {
 		return fmt.Errorf("the schedule has %d events: that is the most", maxItems)
 	}

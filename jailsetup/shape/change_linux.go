@@ -27,8 +27,12 @@ type Counts struct {
 	QueueDrops uint64         `json:"queue_drops"` // of the device's queue
 }
 
-// ErrNoLink says that nothing is called so.
-var ErrNoLink = errors.New("no such link on this host (jailsetup shape EXPERIMENT shows them)")
+// Nothing is called so.
+var (
+	ErrNoExperiment = errors.New("no such experiment with links on this host")
+	ErrNoLink       = errors.New("no such link")
+	ErrNoNode       = errors.New("no such node")
+)
 
 // matches tells whether the link is of the experiment, given as pid/eid or as
 // eid alone, on the LAN, and of the node, by vname or vnode id. Empty means any.
@@ -59,9 +63,44 @@ func (k *Keeper) chosen(experiment, lan, node string) ([]Link, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("%s: %w", strings.TrimSpace(experiment+" "+lan+" "+node), ErrNoLink)
+		return nil, k.unknown(experiment, lan, node)
 	}
 	return list, nil
+}
+
+// unknown says which of the names is wrong, and what there is instead. The lock
+// is held.
+func (k *Keeper) unknown(experiment, lan, node string) error {
+	var all, links, nodes []string
+	for _, l := range k.links {
+		all = append(all, l.Splice.Experiment)
+		if l.matches(experiment, "", "") {
+			links = append(links, l.Splice.LAN)
+		}
+		if l.matches(experiment, lan, "") {
+			nodes = append(nodes, l.NickName)
+		}
+	}
+	switch {
+	case len(links) == 0:
+		return fmt.Errorf("%s: %w (there %s)", experiment, ErrNoExperiment, thereIs(all))
+	case len(nodes) == 0:
+		return fmt.Errorf("%s: %w in %s (there %s)", lan, ErrNoLink, experiment, thereIs(links))
+	}
+	return fmt.Errorf("%s: %w on this host with %s %s (there %s)", node, ErrNoNode, experiment, lan, thereIs(nodes))
+}
+
+// thereIs names things, each once.
+func thereIs(names []string) string {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	switch len(names) {
+	case 0:
+		return "is none"
+	case 1:
+		return "is " + names[0]
+	}
+	return "are: " + strings.Join(names, ", ")
 }
 
 // Change shapes a running experiment's link by words: at one node's end, or at

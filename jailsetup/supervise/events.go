@@ -29,7 +29,10 @@ type EventRequest struct {
 
 // event carries out [VerbEvent].
 func (s *Supervisor) event(ctx context.Context, c net.Conn, req EventRequest) (Reply, error) {
-	x := req.Experiment
+	x, err := s.hub.FullName(req.Experiment)
+	if err != nil {
+		return Reply{}, err
+	}
 	if req.Watch {
 		return Reply{}, s.watchEvents(ctx, c, x)
 	}

@@ -232,7 +232,7 @@ func TestProgramTellsTheHub(t *testing.T) {
 		}
 		return e
 	}
-	if e := hear(); e.Type != event.Node || e.Action != "SUBSCRIBE" || e.Args != "cbr0 prog0" {
+	if e := hear(); e.Type != event.Node || e.Action != "SUBSCRIBE" || e.Args != "cbr0=TRAFGEN prog0=PROGRAM" {
 		t.Errorf("%+v", e)
 	}
 	e := hear()

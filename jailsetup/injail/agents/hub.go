@@ -81,14 +81,14 @@ func (a *agents) obeyHub(ctx context.Context, c net.Conn) error {
 	return errors.New("closed")
 }
 
-// subscribe tells the hub whose events are wanted here.
+// subscribe tells the hub whose events are wanted here, and what they are.
 func (a *agents) subscribe() {
 	var names []string
 	for _, g := range a.generators.Status() {
-		names = append(names, g.Name)
+		names = append(names, g.Name+"="+event.TrafGen)
 	}
 	for _, p := range a.programs.Status() {
-		names = append(names, p.Name)
+		names = append(names, p.Name+"="+event.Program)
 	}
 	experiment, key := a.credentials()
 	a.upstream.send(event.Event{Experiment: experiment, Object: "*", Type: event.Node, Action: "SUBSCRIBE",

@@ -207,7 +207,7 @@ func (s *Set) Deliver(_ context.Context, e event.Event) error {
 	if p == nil {
 		return fmt.Errorf("%s: %w", e.Object, ErrObject)
 	}
-	args, err := words(e.Args)
+	args, err := event.SplitArgs(e.Args)
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.Object, err)
 	}

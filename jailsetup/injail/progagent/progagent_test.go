@@ -267,10 +267,3 @@ func TestLeftBehind(t *testing.T) {
 		t.Errorf("after Close: %v", err)
 	}
 }
-
-func FuzzWords(f *testing.F) {
-	for _, s := range []string{"", "A=b", "COMMAND='a b' DIR=/x", "X=\"", "=", "a'=b"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) { _, _ = words(text) })
-}

@@ -1,40 +1,6 @@
 package progagent
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-
-	"emujail/protocol"
-)
-
-// words reads KEY=VALUE words, values with spaces in '…' or "…".
-func words(text string) (map[string]string, error) {
-	all := map[string]string{}
-	for {
-		text = strings.TrimLeft(text, " \t")
-		if text == "" {
-			return all, nil
-		}
-		key, rest, ok := strings.Cut(text, "=")
-		if !ok || strings.ContainsAny(key, " \t'\"") {
-			return nil, fmt.Errorf("arguments: want KEY=VALUE at %q", text)
-		}
-		end := strings.IndexAny(rest, " \t")
-		if rest != "" && (rest[0] == '\'' || rest[0] == '"') {
-			quote := strings.IndexByte(rest[1:], rest[0])
-			if quote < 0 {
-				return nil, errors.New("arguments: a quote isn't closed")
-			}
-			all[key], text = rest[1:1+quote], rest[2+quote:]
-			continue
-		}
-		if end < 0 {
-			end = len(rest)
-		}
-		all[key], text = rest[:end], rest[end:]
-	}
-}
+import "emujail/protocol"
 
 // changed returns the command with an event's arguments; unknown ones are
 // ignored.
