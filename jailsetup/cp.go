@@ -74,6 +74,7 @@ are left out. Exit code 1 if anything was left out.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolP("recursive", "r", false, "for hands that are used to it: directories are copied anyway")
 	cmd.Flags().Int64Var(&o.limit.Bytes, "limit", 4<<30, "copy at most `BYTES` out of a jail")
 	return cmd
 }
@@ -144,7 +145,7 @@ func (o *copying) in(ctx context.Context, src, dst string) error {
 		writer.CloseWithError(err)
 		packed <- err
 	}()
-	code, err := runInside(ctx, o.site, o.vnode, []string{innerTar, "-x", "-p", "-f", "-", "--directory=" + dir},
+	code, err := runInside(ctx, o.site, o.vnode, []string{innerTar, "-x", "-p", "--warning=no-timestamp", "-f", "-", "--directory=" + dir},
 		streams{in: reader, out: o.err, err: o.err})
 	reader.CloseWithError(errors.New("the jail's tar has ended"))
 	packErr := <-packed

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -29,7 +30,13 @@ func newEnterCommand(s *settings) *cobra.Command {
 		Short: "run a command, or a shell, in a vnode's jail",
 		Long: `enter asks the jail's init to start a command, or the user's login shell, and
 passes bytes between it and this terminal. Nothing of the host enters the jail.
-The exit code is the command's; 128 and more, a signal's.`,
+The exit code is the command's; 128 and more, a signal's.
+
+COMMAND is a program; what a shell shall read, a shell must be told. A -- before
+it is left out.`,
+		Example: `  jailsetup enter node-a
+  jailsetup enter node-a -- ls -l /local/logs
+  jailsetup enter node-a sh -c 'ps aux | grep sshd'`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usageError{errors.New("enter: want a VNODE (jailsetup enter --help)")}
@@ -47,14 +54,18 @@ The exit code is the command's; 128 and more, a signal's.`,
 				return err
 			}
 			defer conn.Close()
-			start := startOf(args[1:], opts.user, !opts.noTTY && isTerminal(os.Stdin) && isTerminal(os.Stdout))
+			argv := args[1:]
+			if len(argv) > 0 && argv[0] == "--" {
+				argv = argv[1:]
+			}
+			start := startOf(argv, opts.user, !opts.noTTY && isTerminal(os.Stdin) && isTerminal(os.Stdout))
 			req := supervise.Request{Verb: supervise.VerbEnter, VNode: vnode, Start: &start}
 			if err := supervise.Call(conn, req, func(supervise.Reply) {}); err != nil {
 				return fmt.Errorf("cannot enter %s: %w", args[0], err)
 			}
 			code, err := attach(cmd.Context(), conn, start.TTY)
 			if err != nil {
-				return fmt.Errorf("enter %s: %w", args[0], err)
+				return fmt.Errorf("enter %s: %w%s", args[0], err, shellHint(args[0], argv))
 			}
 			if code != 0 {
 				return exitError{code}
@@ -66,6 +77,14 @@ The exit code is the command's; 128 and more, a signal's.`,
 	cmd.Flags().StringVarP(&opts.user, "user", "u", "root", "as which of the jail's users")
 	cmd.Flags().BoolVarP(&opts.noTTY, "no-tty", "T", false, "no terminal inside, even if this is one")
 	return cmd
+}
+
+// shellHint is for whom a command that doesn't start was meant for a shell.
+func shellHint(vnode string, argv []string) string {
+	if len(argv) != 1 || !strings.ContainsAny(argv[0], " \t\n;|&<>$*`'\"") {
+		return ""
+	}
+	return fmt.Sprintf(" (for a shell: jailsetup enter %s sh -c '…')", vnode)
 }
 
 func startOf(argv []string, user string, tty bool) console.Start {

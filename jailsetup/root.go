@@ -96,7 +96,7 @@ handed to the command that enter runs.`,
 	}
 	root.PersistentFlags().StringVar(&s.sitePath, "site", "", "site `FILE` (default "+jail.DefaultSiteFile+", if it is there)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (%s --help)", err, cmd.CommandPath())}
+		return usageError{fmt.Errorf("%w (%s --help)", flagMistake(err), cmd.CommandPath())}
 	})
 	root.AddCommand(
 		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),

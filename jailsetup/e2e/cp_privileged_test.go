@@ -4,10 +4,12 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCopy: files go in and come out, and what jail root plants stays inside.
@@ -40,6 +42,15 @@ func TestCopy(t *testing.T) {
 		}
 		if got := r.enter(v, "stat", "-c", "%U %a %F", "tree/one", "tree/sub/link"); got != "root 640 regular file\nroot 777 symbolic link\n" {
 			t.Errorf("inside: %s", got)
+		}
+	})
+	t.Run("a file of the future, with -r", func(t *testing.T) {
+		later := time.Now().Add(24 * time.Hour)
+		if err := errors.Join(os.WriteFile(at("later"), nil, 0o644), os.Chtimes(at("later"), later, later)); err != nil {
+			t.Fatal(err)
+		}
+		if out := r.jailsetup("cp", "-r", at("later"), v+":/tmp"); out.code != 0 || out.stderr != "" {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
 		}
 	})
 	t.Run("a file under another name", func(t *testing.T) {

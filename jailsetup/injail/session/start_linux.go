@@ -57,6 +57,10 @@ func (c *Client) start(s console.Start) (*process, console.Exit) {
 	closeFiles(inner)
 	if err != nil {
 		p.closeAll()
+		var cause syscall.Errno
+		if errors.As(err, &cause) {
+			err = cause // what it was tried with is said once
+		}
 		return nil, console.Exit{Code: exitCode(err), Error: fmt.Sprintf("run %s in %s as %s: %v", cmd.argv[0], cmd.dir, u.Name, err)}
 	}
 	return p, console.Exit{}
