@@ -86,6 +86,8 @@ type experiment struct { // key: pid/eid
 	gid              string // group
 	idx              int
 	creator, swapper string
+	creatorLine      int
+	swapperLine      int
 	syncServer       string // sync_server
 	keyHash          string // keyhash
 	eventKey         string // eventkey
@@ -99,6 +101,7 @@ type experiment struct { // key: pid/eid
 	blobs            []blob
 	schedule         []Event
 	eventGroups      []eventGroup // event_groups
+	shaped           int          // ends of links so far
 }
 
 type lan struct {
@@ -110,7 +113,8 @@ type lan struct {
 	iface   string // of the host, empty: a LAN within one host
 	vlan    int    // tag's id
 	members []member
-	shape   []attribute // delay, bandwidth, …: columns of virt_lans
+	shape   *shape
+	columns []attribute // of virt_lans, when nothing is to follow from them
 }
 
 type member struct {
@@ -210,6 +214,7 @@ type vnode struct {
 // Event is one line of an experiment's schedule: what the event system sends
 // to an object of the experiment. The mock keeps it for whoever plays events.
 type Event struct {
+	line     int           // where the file says so, while it is read
 	At       time.Duration // after the start of the experiment
 	PID, EID string
 	Object   string // agent's name, as in trafgens or programs

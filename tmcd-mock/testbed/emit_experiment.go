@@ -64,7 +64,7 @@ func (e *experiment) emitLANs() mapping {
 		}
 		v.set("iface", l.iface)
 		v.set("vlan", l.vlan)
-		v.set("shape", attributeMapping(l.shape))
+		v.set("columns", attributeMapping(l.columns))
 		var members mapping
 		for _, mem := range l.members {
 			members = append(members, pair{mem.node, mem.ip})

@@ -3,6 +3,7 @@ package testbed
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -68,7 +69,7 @@ func (x *expander) commonColumns(c *nodeCommon, row Columns, mode, state string)
 	row["uuid"] = orText(c.uuid, uuidOf("node", c.id))
 	row["op_mode"] = orText(c.mode, mode)
 	row["eventstate"] = orText(c.state, state)
-	for col, v := range map[string]string{"startupcmd": c.startup, "routertype": c.routing, "rpms": c.rpms,
+	for col, v := range map[string]string{"startupcmd": c.startup, "routertype": orText(c.routing, x.routedBy(c)), "rpms": c.rpms,
 		"tarballs": c.tarballs, "taint_states": c.taint, "nfsmounts": c.mounts} {
 		if v != "" {
 			row[col] = v
@@ -79,6 +80,16 @@ func (x *expander) commonColumns(c *nodeCommon, row Columns, mode, state string)
 			row[col] = int64(v)
 		}
 	}
+}
+
+// routedBy is how a node gets its routes if its file doesn't say: those that it
+// names there are made by hand.
+func (x *expander) routedBy(c *nodeCommon) string {
+	e := x.experiments[c.experiment]
+	if e != nil && slices.ContainsFunc(e.routes, func(t route) bool { return t.node == c.name }) {
+		return "manual"
+	}
+	return ""
 }
 
 // reserve notes that a node belongs to its experiment.
@@ -142,12 +153,20 @@ func (x *expander) lan(e *experiment, l *lan, ports map[string]int, addrs map[st
 		ports[m.node]++
 		row := Columns{"pid": e.pid, "eid": e.eid, "exptidx": int64(e.idx), "vname": l.name, "vnode": m.node,
 			"vport": int64(port), "vindex": int64(-1), "ip": m.ip, "mask": l.mask, "member": fmt.Sprintf("%s:%d", m.node, port)}
-		for _, a := range l.shape {
+		maps.Copy(row, l.shape.columns())
+		for _, a := range l.columns {
 			row[a.key] = a.value
 		}
 		x.db.insert("virt_lans", row)
+		if l.shape != nil && (ref.host == "" || l.kind == "none") {
+			x.r.fail(l.shape.line, "expected the members of %s, which has shape:, to be vnodes on links, %s isn't", l.name, m.node)
+		}
 		if ref.host == "" || l.kind == "none" {
 			continue
+		}
+		if l.shape != nil {
+			e.shaped++
+			x.db.insert("linkdelays", l.shape.linkDelay(e, l, m, ref.host, e.shaped))
 		}
 		x.units[ref.host]++
 		x.db.insert("vinterfaces", Columns{"node_id": ref.host, "unit": int64(x.units[ref.host]), "mac": macOf(m.ip, 1),
@@ -235,8 +254,9 @@ func (x *expander) scheduleEvents(e *experiment) {
 	for _, ev := range e.schedule {
 		_, node := x.members[e.pid+"/"+e.eid+"/"+ev.Object]
 		if !objects[ev.Object] && !node {
-			x.r.fail(e.line, "expected events of %s/%s to be for its traffic generators, programs, LANs or nodes, there is no %q", e.pid, e.eid, ev.Object)
+			x.r.fail(ev.line, "expected events of %s/%s to be for its traffic generators, programs, LANs or nodes, there is no %q", e.pid, e.eid, ev.Object)
 		}
+		ev.line = 0
 		x.db.Schedule = append(x.db.Schedule, ev)
 	}
 }

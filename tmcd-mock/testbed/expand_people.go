@@ -155,10 +155,15 @@ func (x *expander) experimentRows() {
 		e.creator = orText(e.creator, p.head)
 		e.swapper = orText(e.swapper, e.creator)
 		label := e.pid + "/" + e.eid
+		creator := x.who(orInt(e.creatorLine, e.line), "creator of "+label, e.creator)
+		swapper := creator
+		if e.swapper != e.creator {
+			swapper = x.who(orInt(e.swapperLine, e.line), "swapper of "+label, e.swapper)
+		}
 		row := Columns{"eid": e.eid, "eid_uuid": "expt-" + text(int64(e.idx)), "pid": e.pid, "gid": e.gid,
 			"pid_idx": int64(p.idx), "gid_idx": int64(g.idx), "idx": int64(e.idx),
-			"creator_idx":   int64(x.who(e.line, "creator of "+label, e.creator)),
-			"swapper_idx":   int64(x.who(e.line, "swapper of "+label, e.swapper)),
+			"creator_idx":   int64(creator),
+			"swapper_idx":   int64(swapper),
 			"expt_head_uid": textOrNull(e.creator), "expt_swap_uid": textOrNull(e.swapper),
 			"state": "active", "expt_name": e.eid}
 		for col, v := range map[string]string{"sync_server": e.syncServer, "keyhash": e.keyHash, "eventkey": e.eventKey, "nfsmounts": e.mounts} {

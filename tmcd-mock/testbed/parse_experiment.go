@@ -29,8 +29,8 @@ func (r *reader) experiment(e entry) experiment {
 	r.object(e.val, "an experiment", []field{
 		{"group", func(n ast.Node) { x.gid = r.text(n, "a group of the project") }},
 		{"idx", func(n ast.Node) { x.idx = r.number(n, "the experiment's index", 1, math.MaxInt32) }},
-		{"creator", func(n ast.Node) { x.creator = r.text(n, "a user") }},
-		{"swapper", func(n ast.Node) { x.swapper = r.text(n, "a user") }},
+		{"creator", func(n ast.Node) { x.creator, x.creatorLine = r.text(n, "a user"), lineOf(n) }},
+		{"swapper", func(n ast.Node) { x.swapper, x.swapperLine = r.text(n, "a user"), lineOf(n) }},
 		{"sync_server", func(n ast.Node) { x.syncServer = r.text(n, "a node's name") }},
 		{"keyhash", func(n ast.Node) { x.keyHash = r.word(n, "the key's hash") }},
 		{"eventkey", func(n ast.Node) { x.eventKey = r.word(n, "the event key") }},
@@ -80,8 +80,8 @@ func (r *reader) portRange(n ast.Node) [2]int {
 	return [2]int{low, r.number(items[1], "the highest port", low, 65535)}
 }
 
-// lanShape are the columns of virt_lans that a LAN's shape: may set.
-func lanShape() []string {
+// lanColumns are the columns of virt_lans that a LAN's columns: may set.
+func lanColumns() []string {
 	return []string{"delay", "bandwidth", "lossrate", "rdelay", "rbandwidth", "rlossrate", "cost", "protocol"}
 }
 
@@ -93,14 +93,15 @@ func (r *reader) lan(e entry) lan {
 		{"iface", func(n ast.Node) { l.iface = r.text(n, "the host's interface") }},
 		{"vlan", func(n ast.Node) { l.vlan = r.number(n, "the vlan's id", 0, math.MaxInt32) }},
 		{"idx", func(n ast.Node) { l.idx = r.number(n, "the LAN's index", 1, math.MaxInt32) }},
-		{"shape", func(n ast.Node) {
-			for _, col := range lanShape() {
-				for _, e := range r.entries(n, "shape") {
-					if e.key == col {
-						l.shape = append(l.shape, attribute{col, r.value(e.val, "a number")})
-					}
-				}
+		{"shape", func(n ast.Node) { l.shape = r.shape(n) }},
+		{"columns", func(n ast.Node) {
+			fields := []field{}
+			for _, col := range lanColumns() {
+				fields = append(fields, field{col, func(n ast.Node) {
+					l.columns = append(l.columns, attribute{col, r.value(n, "a number")})
+				}})
 			}
+			r.object(n, "columns", fields)
 		}},
 		{"members", func(n ast.Node) {
 			for _, e := range r.entries(n, "members with their addresses") {
@@ -197,7 +198,7 @@ func (r *reader) eventGroup(e entry) eventGroup {
 // event reads one line of a schedule: {at: 1.5, object: cbr0, action: MODIFY,
 // args: {RATE: 1000}}. at is seconds or a Go duration like 90s.
 func (r *reader) event(pid, eid string, n ast.Node) Event {
-	ev := Event{PID: pid, EID: eid}
+	ev := Event{line: lineOf(n), PID: pid, EID: eid}
 	r.object(n, "an event", []field{
 		{"at", func(n ast.Node) {
 			s := strings.TrimPrefix(r.text(n, "a time"), "+")

@@ -46,9 +46,9 @@ func (z *recognizer) lanMember(e *experiment, r Row) {
 	if i < 0 {
 		e.lans = append(e.lans, lan{name: name, mask: r.Text("mask"), kind: "none"})
 		i = len(e.lans) - 1
-		for _, col := range lanShape() {
+		for _, col := range lanColumns() {
 			if v, ok := r.columns[col]; ok && v != nil {
-				e.lans[i].shape = append(e.lans[i].shape, attribute{col, v})
+				e.lans[i].columns = append(e.lans[i].columns, attribute{col, v})
 			}
 		}
 	}
