@@ -57,8 +57,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if !agree(missing) {
-		return errors.New("not done: you said no")
+	announce(missing)
+	if err := agree(); err != nil {
+		return err
 	}
 	if err := install(ctx, missing); err != nil {
 		return err
@@ -68,23 +69,35 @@ func run(args []string) error {
 	return demonstrate(ctx, args[0], os.Getenv("KEEP") == "1")
 }
 
-// agree says what will happen and asks, unless nobody is there to answer.
-func agree(missing []string) bool {
+// announce says what will happen.
+func announce(missing []string) {
 	fmt.Println("This makes a small testbed on this host and checks it:")
 	fmt.Printf("  installs   %s\n", orNothing(describe(missing)))
 	fmt.Printf("  creates    %s and %s (about 20 MB), device emuctl0, two jails; all removed at the end\n", stateDir, runDir)
 	fmt.Println("  takes      less than a minute")
+}
+
+// agree asks, unless nobody is there to answer.
+func agree() error {
 	info, err := os.Stdin.Stat()
 	if os.Getenv("YES") == "1" || err != nil || info.Mode()&os.ModeCharDevice == 0 || !isTerminal(os.Stdin) {
-		return true
+		return nil
 	}
 	fmt.Print("Go on? [Y/n] ")
 	answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+	return verdict(answer, err)
+}
+
+// verdict is nil if the answer is yes.
+func verdict(answer string, err error) error {
 	if err != nil {
-		return false
+		return errors.New("no answer: nothing done")
 	}
-	a := strings.ToLower(strings.TrimSpace(answer))
-	return a == "" || a == "y" || a == "yes"
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "", "y", "yes":
+		return nil
+	}
+	return errors.New("you said no: nothing done")
 }
 
 func orNothing(s string) string {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/lab"
 )
 
 // needed are Debian's packages that jails and checks are made of.
@@ -136,9 +139,34 @@ func stays() string {
 	return "Left on this host: nothing but the build (`make clean` removes that, `make clean-host` whatever a broken run left)."
 }
 
+// removeLab removes the lab of `jailsetup up` if its supervisor is gone; one that
+// is up is its owner's to end.
+func removeLab(ctx context.Context, bin string, l lab.Lab) error {
+	if !l.Exists() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, runTimeout)
+	defer cancel()
+	program := filepath.Join(bin, "jailsetup")
+	if err := exec.CommandContext(ctx, program, "--site", l.SitePath(), "info").Run(); err == nil {
+		return fmt.Errorf("a lab of `jailsetup up` is up; end it first: sudo %s down (nothing was removed)", program)
+	}
+	if out, err := exec.CommandContext(ctx, program, "down").CombinedOutput(); err != nil {
+		return fmt.Errorf("jailsetup down: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
 // cleanHost removes what a demo may have left, and the packages that one has
 // installed.
 func cleanHost(ctx context.Context) error {
+	bin, err := binDir()
+	if err != nil {
+		return err
+	}
+	if err := removeLab(ctx, bin, lab.Lab{Dir: lab.DefaultDir, Bin: bin}); err != nil {
+		return err
+	}
 	if err := sweep(ctx); err != nil {
 		return err
 	}

@@ -318,7 +318,7 @@ func (w *world) explain() {
 The jails are left running. To look around:
   sudo %[1]s/jailsetup --site %[2]s list
   sudo %[1]s/jailsetup --site %[2]s enter %[3]s
-  sudo ssh -i %[4]s/alice alice@%[5]s
+  sudo ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -i %[4]s/alice alice@%[5]s
   sudo %[1]s/tmcd-mock show --manage %[6]s
 'make clean-host' removes it all.
 `, w.bin, w.site, first, stateDir, w.jailAddr(1), w.manage)
