@@ -180,9 +180,19 @@ func describe(w io.Writer, t lab.Testbed, states map[string]string) error {
 	if len(t.VNodes) == 0 {
 		return nil
 	}
-	first := t.VNodes[0]
-	_, err := fmt.Fprintf(w, "\nTo get in: jailsetup enter %s, or ssh USER@%s from this host. To end: jailsetup down.\n", first.Name, first.Addr)
+	_, err := fmt.Fprintf(w, "\nTo get in: %s. To end: jailsetup down.\n", waysIn(t.VNodes[0]))
 	return err
+}
+
+// waysIn are commands that lead into a vnode. A jail that is made anew has new
+// host keys, so ssh isn't to remember them. Of users without key or password
+// none can come by ssh.
+func waysIn(v lab.VNode) string {
+	enter := "jailsetup enter " + v.Name
+	if v.SSH == "" || v.Addr == "" {
+		return enter
+	}
+	return fmt.Sprintf("%s, or ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@%s from this host", enter, v.SSH, v.Addr)
 }
 
 func down(ctx context.Context) error {

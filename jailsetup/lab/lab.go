@@ -41,7 +41,15 @@ type Lab struct {
 }
 
 // ErrUp says that there is a lab already.
-var ErrUp = errors.New("a lab is up already (jailsetup down removes it)")
+var ErrUp = errors.New("a lab is up already")
+
+// errUp is [ErrUp] with what to do.
+func (l Lab) errUp() error {
+	if pid, err := l.mock(); err == nil && pid == 0 {
+		return fmt.Errorf("%w, but its tmcd-mock isn't running (jailsetup down removes the lab)", ErrUp)
+	}
+	return fmt.Errorf("%w (jailsetup down removes it)", ErrUp)
+}
 
 // SitePath is the site file that leads jails to the lab.
 func (l Lab) SitePath() string { return filepath.Join(l.Dir, "site.yaml") }
@@ -59,7 +67,7 @@ func (l Lab) Exists() bool {
 // next, since it makes the address that tmcd listens on; then [Lab.Serve].
 func (l Lab) Make(ctx context.Context, t Testbed) error {
 	if l.Exists() {
-		return ErrUp // also of a testbed that can't have one
+		return l.errUp() // also of a testbed that can't have one
 	}
 	prefix, number, err := planOf(t.Addr)
 	if err != nil {
@@ -69,7 +77,7 @@ func (l Lab) Make(ctx context.Context, t Testbed) error {
 		return err
 	}
 	if err := os.Mkdir(l.Dir, 0o700); errors.Is(err, fs.ErrExist) {
-		return ErrUp // another, that began at the same time
+		return l.errUp() // another, that began at the same time
 	} else if err != nil {
 		return err
 	}
@@ -217,19 +225,31 @@ func (l Lab) Remove() error {
 	return os.RemoveAll(l.Dir)
 }
 
-// endMock ends the recorded process if it is still tmcd-mock.
-func (l Lab) endMock() error {
+// mock is the recorded process if it is still tmcd-mock, 0 if it isn't. The
+// error is [fs.ErrNotExist] if none was recorded yet.
+func (l Lab) mock() (pid int, err error) {
 	data, err := os.ReadFile(l.pidFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if err != nil {
+		return 0, err
 	}
-	pid, convErr := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err := errors.Join(err, convErr); err != nil {
-		return err
+	if pid, err = strconv.Atoi(strings.TrimSpace(string(data))); err != nil {
+		return 0, err
 	}
 	exe, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
 	if err != nil || strings.TrimSuffix(filepath.Base(exe), " (deleted)") != "tmcd-mock" {
+		return 0, nil
+	}
+	return pid, nil
+}
+
+// endMock ends tmcd-mock if it runs.
+func (l Lab) endMock() error {
+	pid, err := l.mock()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && pid == 0 {
 		return nil
+	}
+	if err != nil {
+		return err
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("end tmcd-mock: %w", err)

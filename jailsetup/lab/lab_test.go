@@ -3,7 +3,9 @@ package lab
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -48,6 +50,9 @@ func TestTestbedOfRows(t *testing.T) {
 		{"node_id":"pcvm1-1","phys_nodeid":"pc1","jailflag":1,"jailip":"172.16.1.1"},
 		{"node_id":"pcvm1-2","phys_nodeid":"pc1","jailflag":1}],
 		"interfaces":[{"node_id":"pc1","IP":"10.1.1.1","role":"expt"},{"node_id":"pc1","IP":"172.16.1.0","role":"ctrl"}],
+		"users":[{"uid":"alice","usr_pswd":"*"},{"uid":"bob","usr_pswd":"*"},{"uid":"eve","usr_pswd":"$6$x"}],
+		"user_pubkeys":[{"uid":"bob","pubkey":"ssh-ed25519 AAAA"}],
+		"group_membership":[{"uid":"eve","pid":"other"},{"uid":"alice","pid":"jails"},{"uid":"bob","pid":"jails"}],
 		"reserved":[{"node_id":"pcvm1-1","pid":"jails","eid":"demo","vname":"node-a"}]}`
 	tests := []struct{ name, json, err string }{
 		{"one host, one allocated vnode", one, ""},
@@ -72,7 +77,7 @@ func TestTestbedOfRows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := VNode{"pcvm1-1", "node-a", "jails/demo", "172.16.1.1"}
+			want := VNode{"pcvm1-1", "node-a", "jails/demo", "172.16.1.1", "bob"}
 			if got.Host != "pc1" || got.Addr.String() != "172.16.1.0" || len(got.VNodes) != 1 || got.VNodes[0] != want {
 				t.Errorf("testbed = %+v", got)
 			}
@@ -97,7 +102,13 @@ func TestMakeOnce(t *testing.T) {
 	if err := l.Make(t.Context(), addr); err == nil || errors.Is(err, ErrUp) || !l.Exists() {
 		t.Fatalf("the first: %v, and the directory is there: %t", err, l.Exists())
 	}
-	if err := l.Make(t.Context(), addr); !errors.Is(err, ErrUp) {
+	if err := l.Make(t.Context(), addr); !errors.Is(err, ErrUp) || !strings.HasSuffix(err.Error(), "already (jailsetup down removes it)") {
 		t.Errorf("the second: %v, want %v", err, ErrUp)
+	}
+	if err := os.WriteFile(l.pidFile(), fmt.Appendf(nil, "%d", os.Getpid()), 0o600); err != nil { // that is no tmcd-mock
+		t.Fatal(err)
+	}
+	if err := l.Make(t.Context(), addr); !errors.Is(err, ErrUp) || !strings.Contains(err.Error(), "but its tmcd-mock isn't running") {
+		t.Errorf("without its tmcd-mock: %v", err)
 	}
 }

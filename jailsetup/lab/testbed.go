@@ -22,6 +22,7 @@ type VNode struct {
 	Name       string // in its experiment
 	Experiment string // pid/eid
 	Addr       string // empty: it shares the host's
+	SSH        string // a user who can log in by ssh; empty: none has a key or password
 }
 
 // rows are the columns of `tmcd-mock export` that matter here.
@@ -43,6 +44,17 @@ type rows struct {
 		EID    string `json:"eid"`
 		VName  string `json:"vname"`
 	} `json:"reserved"`
+	Users []struct {
+		UID      string `json:"uid"`
+		Password string `json:"usr_pswd"` // a hash, or *
+	} `json:"users"`
+	Keys []struct {
+		UID string `json:"uid"`
+	} `json:"user_pubkeys"`
+	Members []struct {
+		UID string `json:"uid"`
+		PID string `json:"pid"`
+	} `json:"group_membership"`
 }
 
 // Read reads a testbed file by tmcd-mock, whose complaints name file and line.
@@ -59,6 +71,23 @@ func (l Lab) Read(ctx context.Context, file string) (Testbed, error) {
 	return r.testbed(file)
 }
 
+// ssh is the first of a project's users who has a key or a password.
+func (r rows) ssh(project string) string {
+	can := map[string]bool{}
+	for _, u := range r.Users {
+		can[u.UID] = strings.HasPrefix(u.Password, "$")
+	}
+	for _, k := range r.Keys {
+		can[k.UID] = true
+	}
+	for _, m := range r.Members {
+		if m.PID == project && can[m.UID] {
+			return m.UID
+		}
+	}
+	return ""
+}
+
 func (r rows) testbed(file string) (Testbed, error) {
 	var t Testbed
 	var hosts []string
@@ -69,7 +98,7 @@ func (r rows) testbed(file string) (Testbed, error) {
 		v := VNode{ID: n.NodeID, Addr: n.JailIP}
 		for _, res := range r.Reserved {
 			if res.NodeID == n.NodeID {
-				v.Name, v.Experiment = res.VName, res.PID+"/"+res.EID
+				v.Name, v.Experiment, v.SSH = res.VName, res.PID+"/"+res.EID, r.ssh(res.PID)
 			}
 		}
 		if v.Experiment == "" {
