@@ -46,3 +46,19 @@ func TestUnserved(t *testing.T) {
 		})
 	}
 }
+
+// TestRebootWithoutTmcd: a reboot that can't boot says that the vnode is down,
+// and the verb that it names brings it up when tmcd is back.
+func TestRebootWithoutTmcd(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	r.boot(v)
+	r.mock.kill()
+	out := r.jailsetup("reboot", v)
+	verb := "jailsetup boot " + v
+	if out.code != 1 || !strings.Contains(out.stderr, "report BOOTING") || !strings.Contains(out.stderr, "(it is down now: "+verb+" brings it up)") {
+		t.Fatalf("exit code %d: %s", out.code, out.stderr)
+	}
+	r.startMock()
+	r.boot(v)
+}

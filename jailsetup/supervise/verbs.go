@@ -128,7 +128,10 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 	if err := s.host.Halt(ctx, req.VNode); err != nil && !errors.Is(err, jail.ErrNoJail) {
 		return err
 	}
-	return s.boot(ctx, req.VNode, received, progress)
+	if err := s.boot(ctx, req.VNode, received, progress); err != nil {
+		return fmt.Errorf("%w (it is down now: jailsetup boot %s brings it up)", err, req.VNode)
+	}
+	return nil
 }
 
 // boot builds one jail, in one of the slots, and watches it. The trace begins
