@@ -38,7 +38,8 @@ func Man() string {
 const description = `tmcc sends one request, the words of the command, to tmcd and prints the reply. ` +
 	`In a jail it asks through the proxy that its host keeps for it; elsewhere it asks the server itself, with TLS unless told otherwise. ` +
 	`What tmcd refuses, or doesn't know, it answers with nothing: an empty reply is no failure, and tmcc says on standard error what may be the reason. ` +
-	`A request that tmcd may have seen is never sent again; while nobody is there, tmcc tries again, every 10 seconds, at a unix socket every second, until -t ends it.`
+	`A word is taken for the first command of tmcd's table that it begins with, which is Emulab's rule: statusx is answered as status. ` +
+	`A request that tmcd may have seen is never sent again; while nobody is there, tmcc tries again, every 10 seconds, at a unix socket every second, until -t ends it; without -t, for ever.`
 
 const parsing = `Options may be clustered and have their values attached, and may stand behind the command; -- ends them. ` +
 	`Words such as -json may also be written with two dashes and stand before the command.`
