@@ -2,6 +2,7 @@ package emujail
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -120,6 +121,33 @@ func TestTestbedExample(t *testing.T) {
 			t.Errorf("the example has no %s", section.key)
 		} else if err := section.parse(part); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// The page leads to every testbed that is ready to use, and the README to all of
+// them.
+func TestReadyTestbeds(t *testing.T) {
+	ready, err := filepath.Glob("examples/*/testbed.yaml")
+	if err != nil || len(ready) == 0 {
+		t.Fatalf("no testbeds below examples: %v", err)
+	}
+	page, err := os.ReadFile("docs/testbed.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range ready {
+		if !strings.Contains(string(page), "(../"+path+")") {
+			t.Errorf("docs/testbed.md doesn't lead to %s", path)
+		}
+	}
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, words := range []string{"(examples)", "KEEP=1", "YES=1", "make help"} {
+		if !strings.Contains(string(readme), words) {
+			t.Errorf("README.md doesn't say %q", words)
 		}
 	}
 }
