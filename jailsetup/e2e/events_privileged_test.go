@@ -217,7 +217,7 @@ func (i *inside) watch(experiment string) *watcher {
 	})
 	// It watches once it shows what is told.
 	i.await("the watcher", func() error {
-		i.jailsetup("event", experiment, "cbr0", "MODIFY", "probe=1")
+		i.jailsetup("event", experiment, "cbr0", "MODIFY", "RATE=-1")
 		select {
 		case <-w.lines:
 			return nil
