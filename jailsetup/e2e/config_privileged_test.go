@@ -62,130 +62,142 @@ func TestConfiguration(t *testing.T) {
 			t.Errorf("%d questions, want 6: %v", n, asked)
 		}
 	})
-	t.Run("a second run changes nothing", func(t *testing.T) {
-		for range 2 {
-			i.must("update", "-a", i.a)
-			if c := i.changes(i.a, "refresh"); len(c) > 0 {
-				t.Errorf("changed: %q", c)
-			}
-		}
-		i.enter(i.a, "injail", "rc", "boot")
-		if c := i.changes(i.a, "boot"); len(c) > 0 {
-			t.Errorf("by a second boot: %q", c)
-		}
-		if n := i.sent(); n != 1 {
-			t.Errorf("the tarball was sent %d times", n)
-		}
-	})
-	t.Run("accounts: added, changed, deleted; foreign ones untouched", func(t *testing.T) {
-		i.enter(i.a, "useradd", "-m", "-u", "3000", "mallory")
-		i.says(i.a, "id bob && touch /users/bob/mine")
-		i.change(func(s string) string {
-			s = strings.ReplaceAll(s, "  bob: {name: Bob Baker, uid: 10002", "  carol: {name: Carol, uid: 10003, shell: bash, groups: {jails: local_root}}\n  mallory: {uid: 10009, groups: {jails: user}}\n  bob: {name: Bob Baker, uid: 10002")
-			return strings.Replace(s, "groups: {jails: user}}\nexp", "groups: {}}\nexp", 1)
-		})
-		i.must("update", i.a)
-		i.says(i.a, "id carol && ! id bob 2>/dev/null && test -e /users/bob/mine")
-		if got := i.says(i.a, "id -u mallory"); got == "10009\n" {
-			t.Error("an account that was there has been changed")
-		}
-		if r := step(t, i.summaryOf(i.a, "refresh"), "accounts"); !strings.Contains(strings.Join(r.Warnings, " "), "mallory") {
-			t.Errorf("no warning of the foreign account: %+v", r)
-		}
-		i.must("update", i.a)
-		if c := i.changes(i.a, "refresh"); len(c) > 0 {
-			t.Errorf("by a second run: %q", c)
-		}
-	})
-	t.Run("a second boot doesn't fetch the tarball, a changed one is installed", func(t *testing.T) {
-		before := i.sent()
-		i.must("reboot", i.a)
-		i.reports(i.a, "ISUP")
-		if n := i.sent() - before; n != 0 {
-			t.Errorf("sent %d times", n)
-		}
-		i.newer(i.tarball("tools.tar.gz", map[string]string{"tools/hello": "hello again\n"}))
-		i.must("update", "--software", i.a)
-		if got := i.enter(i.a, "cat", "/opt/tools/hello"); got != "hello again\n" {
-			t.Errorf("%q", got)
-		}
-	})
-	t.Run("what can't be unpacked is seen, not recorded, and tried again", func(t *testing.T) {
-		file := i.path("web/proj/jails/tools.tar.gz")
-		good, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, good[:len(good)/2], 0o644); err != nil {
-			t.Fatal(err)
-		}
-		i.newer(file)
-		for range 2 {
-			if out := i.jailsetup("update", "--software", i.a); out.code != 1 || !strings.Contains(out.stdout, "tarballs     failed") {
-				t.Errorf("exit code %d: %s %s", out.code, out.stdout, out.stderr)
-			}
-		}
-		i.must("reboot", i.a)
-		i.reports(i.a, "ISUP") // software isn't fatal
-		out := i.jailsetup("status", i.a)
-		if out.code != 1 || !strings.Contains(out.stdout, "tools.tar.gz") || !strings.Contains(out.stdout, "ISUP after") {
-			t.Errorf("status: exit code %d: %s", out.code, out.stdout)
-		}
-		if err := os.WriteFile(file, good, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		i.newer(file)
-		i.must("update", "--software", i.a)
-	})
-	t.Run("soft reconfiguration within a second", func(t *testing.T) {
-		pid := i.enter(i.a, "cat", "/run/injail/agents.pid")
-		i.must("event", "jails/demo", "cbr0", "START", "RATE=8")
-		i.change(func(s string) string {
-			s = strings.Replace(s, "    programs:\n", "    programs:\n      prog9: {node: node-a, command: 'echo nine'}\n", 1)
-			return strings.Replace(s, "  carol:", "  dave: {uid: 10004, shell: bash, groups: {jails: user}}\n  carol:", 1)
-		})
-		began := time.Now()
+	t.Run("a second run changes nothing", i.changesNothing)
+	t.Run("accounts: added, changed, deleted; foreign ones untouched", i.changesAccounts)
+	t.Run("a second boot doesn't fetch the tarball, a changed one is installed", i.keepsTarball)
+	t.Run("what can't be unpacked is seen, not recorded, and tried again", i.triesTarballAgain)
+	t.Run("soft reconfiguration within a second", i.reconfigures)
+	t.Run("the watchdog: interval, UPDATE=1", i.watchdogAsks)
+}
+
+func (i *inside) changesNothing(t *testing.T) {
+	for range 2 {
 		i.must("update", "-a", i.a)
-		i.must("event", "jails/demo", "prog9", "START")
-		if took := time.Since(began); took > 2*time.Second { // a second, and as much for a machine that has other work
-			t.Errorf("took %v", took)
+		if c := i.changes(i.a, "refresh"); len(c) > 0 {
+			t.Errorf("changed: %q", c)
 		}
-		i.says(i.a, "id dave")
-		i.await("prog9", func() error {
-			if got := i.says(i.a, "cat /local/logs/prog9.out 2>/dev/null || true"); got != "nine\n" {
-				return fmt.Errorf("%q", got)
-			}
-			return nil
-		})
-		if got := i.agentState(i.a, "cbr0"); got != "sending" {
-			t.Errorf("traffic was disturbed: %s", got)
-		}
-		if now := i.enter(i.a, "cat", "/run/injail/agents.pid"); now != pid {
-			t.Error("the agents were started anew")
-		}
+	}
+	i.enter(i.a, "injail", "rc", "boot")
+	if c := i.changes(i.a, "boot"); len(c) > 0 {
+		t.Errorf("by a second boot: %q", c)
+	}
+	if n := i.sent(); n != 1 {
+		t.Errorf("the tarball was sent %d times", n)
+	}
+}
+
+func (i *inside) changesAccounts(t *testing.T) {
+	i.enter(i.a, "useradd", "-m", "-u", "3000", "mallory")
+	i.says(i.a, "id bob && touch /users/bob/mine")
+	i.change(func(s string) string {
+		s = strings.ReplaceAll(s, "  bob: {name: Bob Baker, uid: 10002", "  carol: {name: Carol, uid: 10003, shell: bash, groups: {jails: local_root}}\n  mallory: {uid: 10009, groups: {jails: user}}\n  bob: {name: Bob Baker, uid: 10002")
+		return strings.Replace(s, "groups: {jails: user}}\nexp", "groups: {}}\nexp", 1)
 	})
-	t.Run("the watchdog: interval, UPDATE=1", func(t *testing.T) {
-		// tmcd counts in minutes; what it has said is made seconds here, and read
-		// by the next agents process.
-		i.says(i.a, "sed -i 's/ISALIVE=[0-9]*/ISALIVE=1/; s/RUSAGE=[0-9]*/RUSAGE=0/' /var/emulab/boot/tmcc/watchdoginfo")
-		i.enter(i.a, "sh", "-c", "kill -KILL $(cat /run/injail/agents.pid)")
-		before := i.asked(i.a)["isalive"]
-		i.await("isalive each second", func() error {
-			if n := i.asked(i.a)["isalive"] - before; n < 3 {
-				return fmt.Errorf("asked %d times", n)
-			}
-			return nil
-		})
-		out := i.run("tmcd-mock", "set", "account", "--manage", i.path("mock"), "erin", "--project", "jails", "--uid", "10005", "--shell", "bash")
-		if out.code != 0 {
-			t.Fatal(out.err())
+	i.must("update", i.a)
+	i.says(i.a, "id carol && ! id bob 2>/dev/null && test -e /users/bob/mine")
+	if got := i.says(i.a, "id -u mallory"); got == "10009\n" {
+		t.Error("an account that was there has been changed")
+	}
+	if r := step(t, i.summaryOf(i.a, "refresh"), "accounts"); !strings.Contains(strings.Join(r.Warnings, " "), "mallory") {
+		t.Errorf("no warning of the foreign account: %+v", r)
+	}
+	i.must("update", i.a)
+	if c := i.changes(i.a, "refresh"); len(c) > 0 {
+		t.Errorf("by a second run: %q", c)
+	}
+}
+
+func (i *inside) keepsTarball(t *testing.T) {
+	before := i.sent()
+	i.must("reboot", i.a)
+	i.reports(i.a, "ISUP")
+	if n := i.sent() - before; n != 0 {
+		t.Errorf("sent %d times", n)
+	}
+	i.newer(i.tarball("tools.tar.gz", map[string]string{"tools/hello": "hello again\n"}))
+	i.must("update", "--software", i.a)
+	if got := i.enter(i.a, "cat", "/opt/tools/hello"); got != "hello again\n" {
+		t.Errorf("%q", got)
+	}
+}
+
+func (i *inside) triesTarballAgain(t *testing.T) {
+	file := i.path("web/proj/jails/tools.tar.gz")
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, good[:len(good)/2], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	i.newer(file)
+	for range 2 {
+		if out := i.jailsetup("update", "--software", i.a); out.code != 1 || !strings.Contains(out.stdout, "tarballs     failed") {
+			t.Errorf("exit code %d: %s %s", out.code, out.stdout, out.stderr)
 		}
-		began := time.Now()
-		i.await("the account", func() error { return i.jailsetup("enter", "-T", i.a, "id", "erin").err() })
-		if took := time.Since(began); took > 4*time.Second { // a second's wait, the update's, and the machine's
-			t.Errorf("after %v", took)
-		}
+	}
+	i.must("reboot", i.a)
+	i.reports(i.a, "ISUP") // software isn't fatal
+	out := i.jailsetup("status", i.a)
+	if out.code != 1 || !strings.Contains(out.stdout, "tools.tar.gz") || !strings.Contains(out.stdout, "ISUP after") {
+		t.Errorf("status: exit code %d: %s", out.code, out.stdout)
+	}
+	if err := os.WriteFile(file, good, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	i.newer(file)
+	i.must("update", "--software", i.a)
+}
+
+func (i *inside) reconfigures(t *testing.T) {
+	pid := i.enter(i.a, "cat", "/run/injail/agents.pid")
+	i.must("event", "jails/demo", "cbr0", "START", "RATE=8")
+	i.change(func(s string) string {
+		s = strings.Replace(s, "    programs:\n", "    programs:\n      prog9: {node: node-a, command: 'echo nine'}\n", 1)
+		return strings.Replace(s, "  carol:", "  dave: {uid: 10004, shell: bash, groups: {jails: user}}\n  carol:", 1)
 	})
+	began := time.Now()
+	i.must("update", "-a", i.a)
+	i.must("event", "jails/demo", "prog9", "START")
+	if took := time.Since(began); took > 2*time.Second { // a second, and as much for a machine that has other work
+		t.Errorf("took %v", took)
+	}
+	i.says(i.a, "id dave")
+	i.await("prog9", func() error {
+		if got := i.says(i.a, "cat /local/logs/prog9.out 2>/dev/null || true"); got != "nine\n" {
+			return fmt.Errorf("%q", got)
+		}
+		return nil
+	})
+	if got := i.agentState(i.a, "cbr0"); got != "sending" {
+		t.Errorf("traffic was disturbed: %s", got)
+	}
+	if now := i.enter(i.a, "cat", "/run/injail/agents.pid"); now != pid {
+		t.Error("the agents were started anew")
+	}
+}
+
+func (i *inside) watchdogAsks(t *testing.T) {
+	// tmcd counts in minutes; what it has said is made seconds here, and read
+	// by the next agents process.
+	i.says(i.a, "sed -i 's/ISALIVE=[0-9]*/ISALIVE=1/; s/RUSAGE=[0-9]*/RUSAGE=0/' /var/emulab/boot/tmcc/watchdoginfo")
+	i.enter(i.a, "sh", "-c", "kill -KILL $(cat /run/injail/agents.pid)")
+	before := i.asked(i.a)["isalive"]
+	i.await("isalive each second", func() error {
+		if n := i.asked(i.a)["isalive"] - before; n < 3 {
+			return fmt.Errorf("asked %d times", n)
+		}
+		return nil
+	})
+	out := i.run("tmcd-mock", "set", "account", "--manage", i.path("mock"), "erin", "--project", "jails", "--uid", "10005", "--shell", "bash")
+	if out.code != 0 {
+		t.Fatal(out.err())
+	}
+	began := time.Now()
+	i.await("the account", func() error { return i.jailsetup("enter", "-T", i.a, "id", "erin").err() })
+	if took := time.Since(began); took > 4*time.Second { // a second's wait, the update's, and the machine's
+		t.Errorf("after %v", took)
+	}
 }
 
 // newer gives a file a time that the last one didn't have: HTTP counts seconds.
