@@ -54,22 +54,7 @@ func TestSwaps(t *testing.T) {
 	stop := make(chan struct{})
 	var swapper sync.WaitGroup
 	swaps := 0
-	swapper.Go(func() {
-		tick := time.NewTicker(100 * time.Microsecond) // the boots want some of the machine too
-		defer tick.Stop()
-		for {
-			select {
-			case <-stop:
-				return
-			case <-tick.C:
-			}
-			if err := unix.Renameat2(unix.AT_FDCWD, home, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE); err != nil {
-				t.Error(err)
-				return
-			}
-			swaps++
-		}
-	})
+	swapper.Go(func() { swaps = swap(t, home, link, stop) })
 	shared, absent, refused := 0, 0, 0
 	for range boots {
 		out := r.jailsetup("boot", v)
@@ -100,4 +85,62 @@ func TestSwaps(t *testing.T) {
 	}
 	t.Logf("soak: %d boots and ends during %d swaps: %d with the user's directory, %d without, %d refused, none with the host's",
 		boots, swaps, shared, absent, refused)
+}
+
+// swap puts each in the other's place until stop, and says how often.
+func swap(t *testing.T, one, other string, stop <-chan struct{}) (swaps int) {
+	tick := time.NewTicker(100 * time.Microsecond) // the boots want some of the machine too
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return swaps
+		case <-tick.C:
+		}
+		if err := unix.Renameat2(unix.AT_FDCWD, one, unix.AT_FDCWD, other, unix.RENAME_EXCHANGE); err != nil {
+			t.Error(err)
+			return swaps
+		}
+		swaps++
+	}
+}
+
+// TestSwapsWithoutWall: who opens the same path to share it and follows links
+// gets the host's directory, though the path was no link when it was looked at.
+func TestSwapsWithoutWall(t *testing.T) {
+	dir := t.TempDir()
+	home, link, secret := filepath.Join(dir, "alice"), filepath.Join(dir, "other"), filepath.Join(dir, "secret")
+	if err := errors.Join(os.Mkdir(home, 0o755), os.Mkdir(secret, 0o755), os.Symlink(secret, link)); err != nil {
+		t.Fatal(err)
+	}
+	var want unix.Stat_t
+	if err := unix.Stat(secret, &want); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var swapper sync.WaitGroup
+	swapper.Go(func() { swap(t, home, link, stop) })
+	err := until(waitTimeout, func() error {
+		for range 1000 {
+			info, err := os.Lstat(home)
+			if err != nil || !info.IsDir() {
+				continue
+			}
+			fd, err := unix.Openat2(unix.AT_FDCWD, home, &unix.OpenHow{Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC})
+			if err != nil {
+				continue
+			}
+			var got unix.Stat_t
+			err = errors.Join(unix.Fstat(fd, &got), unix.Close(fd))
+			if err != nil || got.Ino == want.Ino {
+				return err
+			}
+		}
+		return errors.New("never the host's directory")
+	})
+	close(stop)
+	swapper.Wait()
+	if err != nil {
+		t.Error(err)
+	}
 }
