@@ -54,7 +54,12 @@ func (d *door) Accept() (net.Conn, error) {
 	return &caller{fd: fd, sealed: d.sealed}, nil
 }
 
+// acceptNow takes a connection that is there. Whoever has the socket too, the
+// supervisor, can make it block; that would stop more than this jail.
 func acceptNow(s uintptr) (int, syscall.Errno) {
+	if flags, _, errno := syscall.RawSyscall(unix.SYS_FCNTL, s, unix.F_GETFL, 0); errno == 0 && flags&unix.O_NONBLOCK == 0 {
+		_ = unix.SetNonblock(int(s), true)
+	}
 	for {
 		fd, _, errno := syscall.RawSyscall6(unix.SYS_ACCEPT4, s, 0, 0, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0, 0)
 		if errno != unix.EINTR && errno != unix.ECONNABORTED {

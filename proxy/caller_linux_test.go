@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -98,5 +99,24 @@ func TestDoorEnds(t *testing.T) {
 	}
 	if err := d.Close(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Close again: %v", err)
+	}
+}
+
+// Who shares the socket makes it block: the look for a caller doesn't.
+func TestDoorNeverBlocks(t *testing.T) {
+	d, _, _ := doorAndCaller(t)
+	looked := make(chan syscall.Errno, 1)
+	go d.(*door).raw.Control(func(fd uintptr) {
+		syscall.SetNonblock(int(fd), false)
+		_, errno := acceptNow(fd)
+		looked <- errno
+	})
+	select {
+	case errno := <-looked:
+		if errno != syscall.EAGAIN {
+			t.Errorf("nobody is there: %v", errno)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the socket blocks")
 	}
 }

@@ -187,7 +187,7 @@ func (j *soakJail) ask(n int) error {
 			return fmt.Errorf("fault %s: %d bytes, %v", fault, len(j.reply), err)
 		}
 	case err != nil || !bytes.Equal(j.reply, j.answer):
-		return fmt.Errorf("fault %s: %.100q, %v; want %.100q", fault, j.reply, err, j.answer)
+		return fmt.Errorf("fault %s: %.100q, %d bytes, %v; want %.100q, %d bytes", fault, j.reply, len(j.reply), err, j.answer, len(j.answer))
 	}
 	return nil
 }
