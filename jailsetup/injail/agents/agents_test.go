@@ -209,9 +209,6 @@ func TestHubComesBack(t *testing.T) {
 func TestProgramTellsTheHub(t *testing.T) {
 	p, _ := start(t)
 	c := accept(t, hub(t, p.Hub))
-	if err := Send(context.Background(), p.Socket, event.Event{Object: "prog0", Action: "START"}); err != nil {
-		t.Fatal(err)
-	}
 	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +231,9 @@ func TestProgramTellsTheHub(t *testing.T) {
 	}
 	if e := hear(); e.Type != event.Node || e.Action != "SUBSCRIBE" || e.Args != "cbr0=TRAFGEN prog0=PROGRAM" {
 		t.Errorf("%+v", e)
+	}
+	if err := Send(context.Background(), p.Socket, event.Event{Object: "prog0", Action: "START"}); err != nil {
+		t.Fatal(err)
 	}
 	e := hear()
 	if e.Object != "prog0" || e.Action != "COMPLETE" || e.Args != "ERROR=1 EXIT=4" {

@@ -27,21 +27,20 @@ const (
 // there, or goes, is dialled again with growing pauses; the generators go on
 // with what they were told last.
 func (a *agents) followHub(ctx context.Context) {
-	pause, said := firstRedial, ""
+	pause, told := firstRedial, ""
 	for ctx.Err() == nil {
 		c, err := a.dialHub(ctx)
 		if err == nil {
 			a.log.Info("agents: hub connected")
-			a.upstream.set(c)
-			a.subscribe()
-			err, pause, said = a.obeyHub(ctx, c), firstRedial, ""
-			a.upstream.set(nil)
+			a.upstream.open(c, a.subscription())
+			err, pause, told = a.obeyHub(ctx, c), firstRedial, ""
+			a.upstream.close()
 		}
 		// No such socket is the rule on a host without a hub: not worth a line.
 		quiet := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || ctx.Err() != nil
-		if !quiet && err.Error() != said {
-			said = err.Error()
-			a.log.Warn("agents: hub: " + said)
+		if !quiet && err.Error() != told {
+			told = err.Error()
+			a.log.Warn("agents: hub: " + told)
 		}
 		select {
 		case <-ctx.Done():
@@ -81,8 +80,11 @@ func (a *agents) obeyHub(ctx context.Context, c net.Conn) error {
 	return errors.New("closed")
 }
 
-// subscribe tells the hub whose events are wanted here, and what they are.
-func (a *agents) subscribe() {
+// subscribe tells the hub anew whose events are wanted here.
+func (a *agents) subscribe() { a.upstream.send(a.subscription()) }
+
+// subscription tells the hub whose events are wanted here, and what they are.
+func (a *agents) subscription() said {
 	var names []string
 	for _, g := range a.generators.Status() {
 		names = append(names, g.Name+"="+event.TrafGen)
@@ -91,8 +93,8 @@ func (a *agents) subscribe() {
 		names = append(names, p.Name+"="+event.Program)
 	}
 	experiment, key := a.credentials()
-	a.upstream.send(event.Event{Experiment: experiment, Object: "*", Type: event.Node, Action: "SUBSCRIBE",
-		Args: strings.Join(names, " ")}, key)
+	return said{event.Event{Experiment: experiment, Object: "*", Type: event.Node, Action: "SUBSCRIBE",
+		Args: strings.Join(names, " ")}, key}
 }
 
 // credentials are what an event of ours is made with.
@@ -110,29 +112,50 @@ type upstream struct {
 	seq    uint64
 }
 
-func (u *upstream) set(c net.Conn) {
+// said is an event of ours and the key that it is signed with.
+type said struct {
+	event event.Event
+	key   []byte
+}
+
+// open takes a connection over and says the first thing on it: what agents have
+// to say meanwhile comes after.
+func (u *upstream) open(c net.Conn, first said) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.conn = c
+	u.write(first)
 }
 
-// send signs an event and hands it to the hub, if there is one: what nobody
-// listens to is lost, as events are.
-func (u *upstream) send(e event.Event, key []byte) {
+// close lets go of the connection; whoever opened it closes it.
+func (u *upstream) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.conn == nil {
-		return
+	u.conn = nil
+}
+
+// send hands an event to the hub, if there is one: what nobody listens to is
+// lost, as events are.
+func (u *upstream) send(s said) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conn != nil {
+		u.write(s)
 	}
+}
+
+// write signs and sends. The lock is held.
+func (u *upstream) write(s said) {
 	if u.sender == 0 {
 		u.sender = rand.Uint64()
 	}
 	u.seq++
+	e := s.event
 	e.Time, e.Seq, e.Sender = time.Now(), u.seq, u.sender
 	if err := u.conn.SetWriteDeadline(time.Now().Add(time.Second)); err != nil {
 		return
 	}
-	if _, err := u.conn.Write(e.Sign(key).Append(nil)); err != nil {
+	if _, err := u.conn.Write(e.Sign(s.key).Append(nil)); err != nil {
 		u.conn.Close() // obeyHub sees it and dials again
 	}
 }
@@ -144,6 +167,6 @@ func (a *agents) complete(o progagent.Outcome) {
 	if !o.Expected {
 		failed = 1
 	}
-	a.upstream.send(event.Event{Experiment: experiment, Object: o.Name, Type: event.Program, Action: "COMPLETE",
-		Args: fmt.Sprintf("ERROR=%d EXIT=%d", failed, o.Exit)}, key)
+	a.upstream.send(said{event.Event{Experiment: experiment, Object: o.Name, Type: event.Program, Action: "COMPLETE",
+		Args: fmt.Sprintf("ERROR=%d EXIT=%d", failed, o.Exit)}, key})
 }
