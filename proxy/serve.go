@@ -171,7 +171,9 @@ func (s *server) remove(vnode string) error {
 	if j == nil {
 		return fmt.Errorf("no vnode %q", vnode)
 	}
-	return j.close()
+	err := j.close()
+	s.leftovers.close()
+	return err
 }
 
 func (s *server) jail(vnode string) *jail {
