@@ -175,7 +175,7 @@ func TestRefusedDuty(t *testing.T) {
 	w := &world{reply: map[string]string{"isalive": "UPDATE=0\n"}, fail: map[string]int{"rootpswd": 1000}}
 	synctest.Test(t, func(t *testing.T) {
 		w.begin = time.Now()
-		ctx, stop := context.WithTimeout(context.Background(), 4*time.Hour)
+		ctx, stop := context.WithTimeout(context.Background(), 4*time.Hour-time.Minute)
 		defer stop()
 		New(Options{Ask: w.ask, AskUDP: w.ask, Info: &protocol.WatchdogInfo{IsAlive: 3600, SetRootPswd: 3600},
 			Logger:      slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn})),
