@@ -73,8 +73,8 @@ func run(chosen []row, wrapper string) error {
 	began := time.Now()
 	seen := results{}
 	var broken []error
-	for _, pkg := range packagesOf(chosen) {
-		if err := seen.runPackage(pkg, namesIn(chosen, pkg), wrapper); err != nil {
+	for _, g := range groupsOf(chosen) {
+		if err := seen.runGroup(g, namesIn(chosen, g), wrapper); err != nil {
 			broken = append(broken, err)
 		}
 	}
@@ -104,13 +104,17 @@ type event struct {
 // maxOutput bounds what is kept of one test's words.
 const maxOutput = 64 << 10
 
-// runPackage runs tests of one package; what fails is shown on standard error.
-func (seen results) runPackage(pkg string, names []string, wrapper string) error {
-	args := []string{"test", "-json", "-count=1", "-timeout", "25m", "-tags", "privileged", "-run", "^(" + strings.Join(names, "|") + ")$"}
+// runGroup runs tests of one package; what fails is shown on standard error.
+func (seen results) runGroup(g group, names []string, wrapper string) error {
+	tags := "privileged"
+	if g.full {
+		tags += " soak"
+	}
+	args := []string{"test", "-json", "-count=1", "-timeout", "25m", "-tags", tags, "-run", "^(" + strings.Join(names, "|") + ")$"}
 	if wrapper != "" {
 		args = append(args, "-exec", wrapper)
 	}
-	cmd := exec.Command("go", append(args, module+pkg)...)
+	cmd := exec.Command("go", append(args, module+g.pkg)...)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -119,15 +123,15 @@ func (seen results) runPackage(pkg string, names []string, wrapper string) error
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	readErr := seen.read(out, os.Stderr)
+	readErr := seen.read(out, os.Stderr, g)
 	if err := errors.Join(readErr, cmd.Wait()); err != nil {
-		return fmt.Errorf("tests of %s: %w", pkg, err)
+		return fmt.Errorf("tests of %s: %w", g.pkg, err)
 	}
 	return nil
 }
 
-// read takes the events of one package.
-func (seen results) read(r io.Reader, shown io.Writer) error {
+// read takes the events of one group.
+func (seen results) read(r io.Reader, shown io.Writer, g group) error {
 	said := map[string]*strings.Builder{}
 	sc := bufio.NewScanner(r)
 	sc.Buffer(nil, 4<<20)
@@ -149,7 +153,7 @@ func (seen results) read(r io.Reader, shown io.Writer) error {
 			}
 		case "pass", "fail", "skip", "build-fail":
 			if e.Test != "" {
-				seen[test{strings.TrimPrefix(e.Package, module), e.Test}] = e.Action
+				seen[test{g, e.Test}] = e.Action
 			}
 			if b := said[e.Test]; b != nil && e.Action != "pass" {
 				fmt.Fprintf(shown, "%s %s %s\n%s", e.Action, e.Package, e.Test, b)
@@ -160,24 +164,25 @@ func (seen results) read(r io.Reader, shown io.Writer) error {
 	return sc.Err()
 }
 
-// packagesOf lists the packages that the rows' tests are in, each once.
-func packagesOf(chosen []row) []string {
-	var all []string
+// groupsOf lists what the rows' tests are run in, each once.
+func groupsOf(chosen []row) []group {
+	var all []group
 	for _, r := range chosen {
 		for _, t := range r.tests() {
-			all = append(all, t.pkg)
+			if !slices.Contains(all, t.group) {
+				all = append(all, t.group)
+			}
 		}
 	}
-	slices.Sort(all)
-	return slices.Compact(all)
+	return all
 }
 
-// namesIn lists a package's top-level tests, as patterns.
-func namesIn(chosen []row, pkg string) []string {
+// namesIn lists a group's top-level tests, as patterns.
+func namesIn(chosen []row, g group) []string {
 	var all []string
 	for _, r := range chosen {
 		for _, t := range r.tests() {
-			if t.pkg == pkg {
+			if t.group == g {
 				top, _, _ := strings.Cut(t.name, "/")
 				all = append(all, regexp.QuoteMeta(top))
 			}

@@ -9,8 +9,18 @@ import (
 const module = "emujail/"
 
 // test is one that `go test` runs: a package of this module, and a name with
-// subtests as -json prints them.
-type test struct{ pkg, name string }
+// subtests as -json prints them; full with the build tag soak, under which the
+// long ones do all that they can.
+type test struct {
+	group
+	name string
+}
+
+// group is what one `go test` runs.
+type group struct {
+	pkg  string
+	full bool
+}
 
 // row is one property of the specification.
 type row struct {
@@ -85,7 +95,10 @@ func (r row) describe() string {
 func in(pkg string, names ...string) []test {
 	var all []test
 	for _, name := range names {
-		all = append(all, test{pkg, strings.ReplaceAll(name, " ", "_")})
+		all = append(all, test{group{pkg: pkg}, strings.ReplaceAll(name, " ", "_")})
 	}
 	return all
 }
+
+// full names a test of a package that is run in full.
+func full(pkg, name string) []test { return []test{{group{pkg, true}, name}} }

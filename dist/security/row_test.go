@@ -7,7 +7,8 @@ import (
 )
 
 func TestVerdict(t *testing.T) {
-	attack, other, proof := test{"p", "TestA/one"}, test{"p", "TestB"}, test{"p", "TestC"}
+	p := group{pkg: "p"}
+	attack, other, proof := test{p, "TestA/one"}, test{p, "TestB"}, test{p, "TestC"}
 	both := row{id: "S5", title: "name", attacks: []test{attack, other}, proofs: []test{proof}}
 	said := func(outcomes ...string) results {
 		seen := results{}
@@ -66,7 +67,7 @@ func TestRows(t *testing.T) {
 		}
 		for _, test := range r.tests() {
 			if test.pkg == "" || !strings.HasPrefix(test.name, "Test") || strings.Contains(test.name, " ") {
-				t.Errorf("%s: no test is called %q", r.id, test)
+				t.Errorf("%s: no test is called %v", r.id, test)
 			}
 		}
 	}
@@ -83,10 +84,10 @@ func TestRead(t *testing.T) {
 		`{"Action":"fail",` + p + `}`, `go: a word`,
 	}
 	seen, shown := results{}, &strings.Builder{}
-	if err := seen.read(strings.NewReader(strings.Join(lines, "\n")), shown); err != nil {
+	if err := seen.read(strings.NewReader(strings.Join(lines, "\n")), shown, group{pkg: "p"}); err != nil {
 		t.Fatal(err)
 	}
-	if seen[test{"p", "TestA/one"}] != "pass" || seen[test{"p", "TestB"}] != "fail" || len(seen) != 2 {
+	if seen[test{group{pkg: "p"}, "TestA/one"}] != "pass" || seen[test{group{pkg: "p"}, "TestB"}] != "fail" || len(seen) != 2 {
 		t.Errorf("outcomes %v", seen)
 	}
 	if got, want := shown.String(), "fail emujail/p TestB\nb_test.go:1: wrong\ngo: a word\n"; got != want {
@@ -102,7 +103,7 @@ func TestChoose(t *testing.T) {
 		t.Error("S99 is a row")
 	}
 	chosen, _ := choose(rows(), []string{"S10"})
-	if got := namesIn(chosen, e2e); len(got) != 1 || got[0] != "TestPermissionBits" {
+	if got := namesIn(chosen, group{pkg: e2e}); len(got) != 1 || got[0] != "TestPermissionBits" {
 		t.Errorf("names %v", got)
 	}
 }

@@ -106,20 +106,3 @@ func trySpawn(args []string) error {
 	fmt.Println(len(children))
 	return nil
 }
-
-// trySwap puts a directory and a link in each other's place, again and again
-// until it is killed: swap DIRECTORY TARGET.
-func trySwap(args []string) error {
-	if len(args) != 2 {
-		return errors.New("want DIRECTORY TARGET")
-	}
-	one, two := filepath.Join(args[0], "swapped"), filepath.Join(args[0], "link")
-	if err := errors.Join(os.Mkdir(one, 0o777), os.Chmod(one, 0o777), os.Symlink(args[1], two)); err != nil {
-		return err
-	}
-	for {
-		if err := unix.Renameat2(unix.AT_FDCWD, one, unix.AT_FDCWD, two, unix.RENAME_EXCHANGE); err != nil {
-			return err
-		}
-	}
-}

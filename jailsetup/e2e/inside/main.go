@@ -26,7 +26,6 @@ func attempts() map[string]func(args []string) error {
 		"rob":     tryRob,
 		"exhaust": tryExhaust,
 		"spawn":   trySpawn,
-		"swap":    trySwap,
 	}
 }
 
