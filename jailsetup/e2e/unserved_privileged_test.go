@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -44,6 +45,25 @@ func TestUnserved(t *testing.T) {
 				t.Error(fmt.Errorf("afterwards: %w", err))
 			}
 		})
+	}
+}
+
+// TestUnservedTogether: verbs that find no supervisor at the same time start one
+// for all of them.
+func TestUnservedTogether(t *testing.T) {
+	r := newRig(t, set{})
+	r.boot(r.vnodes[0])
+	for range 3 {
+		r.must("stop")
+		var group sync.WaitGroup
+		for range 6 {
+			group.Go(func() {
+				if err := r.jailsetup("hostports").err(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
 	}
 }
 

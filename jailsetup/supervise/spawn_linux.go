@@ -24,12 +24,33 @@ const (
 	spawnTimeout = 20 * time.Second
 	endTimeout   = 20 * time.Second
 	lookInterval = 20 * time.Millisecond
+	respawnPause = 100 * time.Millisecond
 )
 
 // Spawn starts a supervisor that outlives its caller and connects to it. What
 // it logs goes to serve.log in the state directory; what it said before it gave
-// up becomes the error.
+// up becomes the error. Of several that are started at once one serves them
+// all; one that is about to leave is waited for.
 func Spawn(ctx context.Context, site jail.Site) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, spawnTimeout)
+	defer cancel()
+	for {
+		c, err := spawn(ctx, site)
+		if !errors.Is(err, ErrServed) {
+			return c, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(respawnPause):
+		}
+		if c, err := Dial(ctx, site); err == nil {
+			return c, nil
+		}
+	}
+}
+
+func spawn(ctx context.Context, site jail.Site) (net.Conn, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -66,8 +87,6 @@ func Spawn(ctx context.Context, site jail.Site) (net.Conn, error) {
 }
 
 func awaitServer(ctx context.Context, site jail.Site, ended <-chan error, said func() string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, spawnTimeout)
-	defer cancel()
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
@@ -76,7 +95,11 @@ func awaitServer(ctx context.Context, site jail.Site, ended <-chan error, said f
 		}
 		select {
 		case err := <-ended:
-			return nil, startFailure(err, said())
+			words := said()
+			if strings.Contains(words, ErrServed.Error()) { // others write into the same log
+				return nil, fmt.Errorf("start the supervisor: %w", ErrServed)
+			}
+			return nil, startFailure(err, words)
 		case <-ctx.Done():
 			return nil, fmt.Errorf("the supervisor doesn't begin to serve (see %s)", filepath.Join(site.State, logName))
 		case <-tick.C:
