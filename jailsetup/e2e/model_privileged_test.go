@@ -24,6 +24,10 @@ import (
 // A run of the model begins on a host without jails and has so many steps.
 const stepsPerRun = 25
 
+// drainTimeout is how long a proxy may be there beside the next one, to end what
+// is under way, and a moment more.
+const drainTimeout = 15 * time.Second
+
 // TestModel: whatever happens to a host of five vnodes, in whatever order, what
 // is there afterwards is what a model says, which is a plain value: each jail
 // that should be up has what it has when it is alone on the host, each that is
@@ -90,7 +94,7 @@ func (h *modelHost) agrees(m *model, may allowed) error {
 	if err != nil {
 		return err
 	}
-	return until(waitTimeout/2, func() error {
+	return until(drainTimeout, func() error {
 		now, err := h.holdings()
 		if err != nil {
 			return err
