@@ -83,7 +83,7 @@ func (k *Keeper) unknown(experiment, lan, node string) error {
 	}
 	switch {
 	case len(links) == 0:
-		return fmt.Errorf("%s: %w (there %s)", experiment, ErrNoExperiment, thereIs(all))
+		return fmt.Errorf("%w (there %s)", ErrNoExperiment, thereIs(all)) // which one, the asker says
 	case len(nodes) == 0:
 		return fmt.Errorf("%s: %w in %s (there %s)", lan, ErrNoLink, experiment, thereIs(links))
 	}
