@@ -18,6 +18,7 @@ import (
 	"emujail/jailsetup/hub"
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/peer"
 	"emujail/jailsetup/shape"
 )
 
@@ -206,7 +207,7 @@ func (s *Supervisor) serve(ctx context.Context) error {
 			s.log.Warn("service manager doesn't hear that all is ready", "error", err)
 		}
 		s.log.Info("serving", "socket", s.host.Site.ServeSocket(), "control", s.host.Network.String())
-		err = s.accept(ctx, l)
+		s.accept(ctx, l)
 	}
 	s.stop()
 	_ = s.manager.stopping() // it sees our end anyway
@@ -224,21 +225,15 @@ func (s *Supervisor) listen() (*net.UnixListener, error) {
 	return bind(s.host.Site.ServeSocket(), 0o600)
 }
 
-func (s *Supervisor) accept(ctx context.Context, l *net.UnixListener) error {
+// accept takes verbs until the listener is closed, which the end of ctx does.
+func (s *Supervisor) accept(ctx context.Context, l *net.UnixListener) {
 	defer os.Remove(s.host.Site.ServeSocket())
-	for {
-		c, err := l.AcceptUnix()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("accept a verb: %w", err)
-		}
+	peer.Serve(ctx, l, func(err error) { s.log.Warn("verb not accepted", "error", err) }, func(c peer.Conn) {
 		s.group.Go(func() {
 			defer c.Close()
-			s.handle(ctx, c)
+			s.handle(ctx, c.UnixConn)
 		})
-	}
+	})
 }
 
 // adopt recovers from whatever the last supervisor left and opens the doors of
