@@ -1,8 +1,8 @@
 // Command soak runs what takes too long for `make test` and keeps what came of
 // it. It is `make soak`.
 //
-//	soak [STAGE…]      all stages, or those named
-//	soak -list         their names and what they do
+//	soak [-requests N] [-exec WRAPPER] [STAGE…]    all stages, or those named
+//	soak -list                                     their names and what they do
 //
 // A stage is tests of ours with the build tag soak, which they read as "in full".
 // What such a test logs behind `soak: ` is a figure. Each stage ends with a line,

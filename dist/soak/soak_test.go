@@ -47,7 +47,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestStagesExist: each stage's packages are folders with a test of that name.
+// TestStagesExist: each stage's packages are folders with a test of each name.
 func TestStagesExist(t *testing.T) {
 	for _, s := range stages() {
 		for _, p := range s.packages {
@@ -55,15 +55,16 @@ func TestStagesExist(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			first, _, _ := strings.Cut(s.tests, "|")
-			found := false
-			for _, e := range entries {
-				text, err := os.ReadFile("../../" + p + "/" + e.Name())
-				found = found || err == nil && strings.HasSuffix(e.Name(), "_test.go") &&
-					(strings.Contains(string(text), "func "+first+"(") || strings.Contains(string(text), "func Test"+first))
-			}
-			if !found {
-				t.Errorf("stage %s: no test %s in %s", s.name, first, p)
+			for name := range strings.SplitSeq(s.tests, "|") {
+				found := false
+				for _, e := range entries {
+					text, err := os.ReadFile("../../" + p + "/" + e.Name())
+					found = found || err == nil && strings.HasSuffix(e.Name(), "_test.go") &&
+						(strings.Contains(string(text), "func "+name+"(") || strings.Contains(string(text), "func Test"+name))
+				}
+				if !found {
+					t.Errorf("stage %s: no test %s in %s", s.name, name, p)
+				}
 			}
 		}
 	}
