@@ -123,7 +123,7 @@ func (w *world) do(ctx context.Context, e example) (err error) {
 		args = append(args, "--files", temp)
 	}
 	if (lab.Lab{Dir: lab.DefaultDir}).Exists() {
-		return lab.ErrUp // somebody else's: it stays
+		return fmt.Errorf("%w (jailsetup down removes it)", lab.ErrUp) // somebody else's: it stays
 	}
 	if _, err := w.jailsetup(ctx, args...); err != nil {
 		return errors.Join(err, w.down())
