@@ -1,9 +1,10 @@
 package check
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -92,7 +93,7 @@ func count(n int64) string {
 // adviseMasks finds what has come into /usr since templates were made (S29).
 func adviseMasks(templates string) []Advice {
 	found, err := rootfs.Unmasked(templates, "/usr")
-	if err != nil && !os.IsNotExist(err) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return []Advice{{"files of /usr that others can't read", err.Error(), "mend that, and ask again"}}
 	}
 	if len(found) == 0 {
