@@ -22,8 +22,7 @@ func vocabularies() map[string]vocabulary {
 }
 
 // CheckWords says which of an event's words an object of this type doesn't
-// understand. Of a type that it doesn't know it believes
-// everything.
+// understand. Of a type that it doesn't know it believes everything.
 func CheckWords(kind, action, args string) error {
 	v, ok := vocabularies()[kind]
 	if !ok {

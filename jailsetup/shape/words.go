@@ -35,7 +35,7 @@ const (
 
 type word struct {
 	text  string
-	key   string // none too
+	key   string // delay, rate, …; or none
 	side  side
 	apply func(*Shape) error
 }

@@ -22,18 +22,20 @@ type Kind int
 
 // The kinds.
 const (
-	Own      Kind    = iota // this package
-	Program                 // iperf3
-	Nobody                  // not provided: iperf3 isn't there, or a simulator is meant
-	simulate = "NSE"        // marks a node as simulating; nothing is started for it
+	Own     Kind = iota // this package
+	Program             // iperf3
+	Nobody              // not provided: iperf3 isn't there, or a simulator is meant
 )
+
+// simulator is the generator of a node that simulates; nothing is started for it.
+const simulator = "NSE"
 
 // KindOf says who carries a record's traffic in this root.
 func KindOf(r protocol.TrafGen) Kind {
 	switch r.Generator {
 	case "", "TG":
 		return Own
-	case simulate:
+	case simulator:
 		return Nobody
 	}
 	if _, err := exec.LookPath(iperfProgram); err != nil {
