@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/network"
 )
 
 // What is sent over a shaped link.
@@ -32,19 +34,10 @@ func (h *host) within(vnode string, f func() error) error {
 		return err
 	}
 	defer ns.Close()
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // it ends with the goroutine
-		err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
-	return <-done
+	return network.In(ns, f)
 }
 
-// address of the n-th vnode on the LAN.
+// lanAddress is that of the n-th vnode on the LAN.
 func lanAddress(n, port int) *net.UDPAddr {
 	return &net.UDPAddr{IP: net.IPv4(10, 1, 1, byte(n+1)), Port: port}
 }

@@ -46,7 +46,7 @@ func (h *host) shaped(ctx context.Context, words ...string) (*shape.Status, erro
 // shape changes the first jail's end of the LAN, or only looks at it.
 func (h *host) shape(ctx context.Context, words ...string) (s *shape.Status, err error) {
 	req := supervise.Request{Verb: supervise.VerbShape, Shape: &supervise.ShapeRequest{
-		Experiment: "bench/many", Link: "lan0", Node: h.vnodes[0], Words: words,
+		Experiment: experiment, Link: "lan0", Node: h.vnodes[0], Words: words,
 	}}
 	conn, err := supervise.Dial(ctx, h.site)
 	if err != nil {
