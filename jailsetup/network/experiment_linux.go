@@ -134,7 +134,7 @@ type experimentLinkUndo struct {
 	MAC    MAC            `json:"mac"`
 	Addrs  []netip.Prefix `json:"addrs"`
 	Group  uint32         `json:"group,omitempty"`
-	LAN    string         `json:"lan,omitempty"`    // its bridge; empty: of a splice
+	LAN    string         `json:"lan,omitempty"`    // its bridge; empty: a splice's undo, which leaves the LAN alone
 	Bridge string         `json:"bridge,omitempty"` // the same, if the LAN has a trunk
 }
 
