@@ -58,6 +58,11 @@ func othersMayRead(mode fs.FileMode) bool {
 	return mode.Perm()&need == need
 }
 
+// Unreadable lists the paths below a host's /usr that others can't read, which
+// every jail's /usr must have covered (S29); what lies below such a directory
+// is covered with it. The walk takes about a second.
+func Unreadable(usr string) ([]string, error) { return findMasks(usr, "local") }
+
 // Unmasked lists what others can't read below usr, the host's /usr, and the
 // newest template in the directory doesn't mask: it came later, and jails see it.
 // Without a template there is nothing that they could see.
@@ -84,7 +89,7 @@ func Unmasked(templates, usr string) ([]string, error) {
 	if err := json.Unmarshal(data, &masked); err != nil {
 		return nil, fmt.Errorf("%s: %w", newest, err)
 	}
-	now, err := findMasks(usr, "local")
+	now, err := Unreadable(usr)
 	for _, path := range now {
 		if !covered(path, masked) {
 			left = append(left, filepath.Join(usr, path))

@@ -64,7 +64,7 @@ func (t Template) Ensure(ctx context.Context) (Made, error) {
 	if err := os.MkdirAll(t.Dir, 0o700); err != nil {
 		return Made{}, err
 	}
-	if made.Masks, err = findMasks(filepath.Join(t.Host, "usr"), "local"); err != nil {
+	if made.Masks, err = Unreadable(filepath.Join(t.Host, "usr")); err != nil {
 		return Made{}, fmt.Errorf("look for what others can't read: %w", err)
 	}
 	if err := t.make(ctx, files, made.Image); err != nil {
