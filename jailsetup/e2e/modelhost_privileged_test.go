@@ -207,9 +207,6 @@ func (h *modelHost) fill(blocks bool) error {
 			if err != nil && !errors.Is(err, unix.ENOSPC) {
 				return err
 			}
-			if err == nil {
-				_, err = f.Seek(at+size, 0)
-			}
 			size /= 2
 		}
 		return nil
@@ -227,8 +224,8 @@ func (h *modelHost) fill(blocks bool) error {
 
 func (h *modelHost) empty() error { return os.RemoveAll(filepath.Join(h.state(), ".fill")) }
 
-// killNamed kills -9 the processes of ours of that name, and says how many.
-func (h *modelHost) killNamed(name string) int {
+// killNamed kills -9 the processes of ours of that name.
+func (h *modelHost) killNamed(name string) {
 	n := 0
 	for pid := h.ours(name); pid != 0 && n < 10; pid = h.ours(name) {
 		if syscall.Kill(pid, syscall.SIGKILL) == nil {
@@ -243,10 +240,9 @@ func (h *modelHost) killNamed(name string) int {
 			h.t.Fatal(err)
 		}
 		if strings.HasPrefix(name, "delaynode") {
-			return n // another one comes
+			return // another one comes
 		}
 	}
-	return n
 }
 
 // cleanUp makes the host one without jails, from whatever it is.
