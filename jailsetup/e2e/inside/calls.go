@@ -45,17 +45,14 @@ type call struct {
 	do   func() error
 }
 
-// raw makes a system call with up to four numbers.
+// raw makes a system call with up to four numbers. A descriptor that it returns
+// stays open: a number may as well be something else, which must not be closed.
 func raw(nr uintptr, args ...uintptr) func() error {
 	return func() error {
 		var a [6]uintptr
 		copy(a[:], args)
-		r, _, errno := unix.Syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5])
-		if errno != 0 {
+		if _, _, errno := unix.Syscall6(nr, a[0], a[1], a[2], a[3], a[4], a[5]); errno != 0 {
 			return errno
-		}
-		if fd := int(r); fd > 2 {
-			unix.Close(fd)
 		}
 		return nil
 	}
@@ -106,11 +103,19 @@ func bytesOf(path string) func() error {
 }
 
 func calls() []call {
-	buf := make([]byte, 4096)
+	// Memory that nothing else gets, however long the numbers below are kept: the
+	// kernel reads and writes there by address.
+	const page = 4096
+	buf, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return []call{{"mmap", func() error { return err }}}
+	}
 	at := uintptr(unsafe.Pointer(&buf[0]))
+	words := buf[page:]
 	word := func(s string) uintptr {
-		p, _ := unix.BytePtrFromString(s)
-		return uintptr(unsafe.Pointer(p))
+		p := uintptr(unsafe.Pointer(&words[0]))
+		words = words[copy(words, s)+1:] // zeros follow
+		return p
 	}
 	list := []call{
 		{"sethostname", func() error { return unix.Sethostname([]byte("mallory")) }},
