@@ -212,25 +212,12 @@ func TestSpawnerKilled(t *testing.T) {
 		{"stage 0", func() int { return r.inCgroup(v) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			killed := make(chan bool, 1)
-			stop := make(chan struct{})
-			go func() {
-				for {
-					select {
-					case <-stop:
-						killed <- false
-						return
-					default:
-					}
-					if pid := c.find(); pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
-						killed <- true
-						return
-					}
-				}
-			}()
-			out := r.jailsetup("boot", v)
-			close(stop)
-			if !<-killed {
+			out, killed := r.bootKilling(v, c.find)
+			for tries := 0; !killed && tries < 20; tries++ { // it was quicker than the look
+				r.must("kill", v)
+				out, killed = r.bootKilling(v, c.find)
+			}
+			if !killed {
 				t.Fatal("nothing was killed")
 			}
 			if out.code != 1 || out.complaint() == "" {
@@ -248,6 +235,28 @@ func TestSpawnerKilled(t *testing.T) {
 		})
 	}
 	r.boot(v)
+}
+
+// bootKilling boots the vnode and kills the process that find sees meanwhile.
+func (r *rig) bootKilling(v string, find func() int) (out result, killed bool) {
+	done, stop := make(chan bool, 1), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-stop:
+				done <- false
+				return
+			default:
+			}
+			if pid := find(); pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
+				done <- true
+				return
+			}
+		}
+	}()
+	out = r.jailsetup("boot", v)
+	close(stop)
+	return out, <-done
 }
 
 // ours finds a process of the tests' network namespace by its name.

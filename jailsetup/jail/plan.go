@@ -75,6 +75,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	given, events := h.Site.GivenDir(r.VNode), h.Site.EventDoor(r)
 	events.Key = w.EventKey
 	p.Boot = []plan.Step{
+		Open{Image: h.Site.imagePath(r.VNode), launch: first},
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w, wires.missing)},
 		Spawn{Config: h.spawnConfig(r, w, made, cgroup, shares), launch: first},

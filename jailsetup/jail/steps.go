@@ -163,6 +163,28 @@ func readyLaunch(program string) *launch {
 	return l
 }
 
+// Open is the step that has the disk mounted beside what follows, by jailspawn and
+// for it alone; [Spawn] shows it to the jail. It needs no undo: the mount goes with
+// jailspawn, and that with this process.
+type Open struct {
+	Image  string
+	launch *launch
+}
+
+// String implements [plan.Step].
+func (o Open) String() string { return "begin to mount disk " + o.Image }
+
+// Undo implements [plan.Step].
+func (o Open) Undo() ([]plan.Undo, error) { return nil, nil }
+
+// Do implements [plan.Step].
+func (o Open) Do(context.Context, *plan.State) error {
+	if o.launch.failed != nil {
+		return o.launch.failed
+	}
+	return o.launch.jail.Open(spawn.Disk{Image: o.Image})
+}
+
 // Spawn is the step that has the jail's first process started, in its
 // namespaces and cgroup, and its file system mounted. It doesn't wait: the steps
 // up to [Started] are done meanwhile. The process waits for [Go].
@@ -186,12 +208,7 @@ func (s Spawn) String() string {
 func (s Spawn) Undo() ([]plan.Undo, error) { return killUndo(s.Config.CgroupDir) }
 
 // Do implements [plan.Step].
-func (s Spawn) Do(context.Context, *plan.State) error {
-	if s.launch.failed != nil {
-		return s.launch.failed
-	}
-	return s.launch.jail.Start(s.Config)
-}
+func (s Spawn) Do(context.Context, *plan.State) error { return s.launch.jail.Start(s.Config) }
 
 // Started is the step that waits until the first process is there, for those
 // that need its namespaces.

@@ -44,11 +44,16 @@ func run(conn *net.UnixConn) error {
 	// Everything below happens on one thread, whose namespaces change. The
 	// other threads keep the host's.
 	runtime.LockOSThread()
-	c, err := readConfig(os.Stdin)
-	if err != nil {
-		return err
+	input := json.NewDecoder(io.LimitReader(os.Stdin, maxConfigBytes))
+	var disk Disk
+	if err := input.Decode(&disk); err != nil {
+		return fmt.Errorf("read which disk: %w", err)
 	}
-	image := c.Layout.Open()
+	image := tree.Open(disk.Image)
+	var c Config
+	if err := input.Decode(&c); err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
 	procs, err := openAll(c.CgroupProcs)
 	if err != nil {
 		return err
@@ -77,18 +82,6 @@ func run(conn *net.UnixConn) error {
 		return err
 	}
 	return first.letGo(conn)
-}
-
-func readConfig(r io.Reader) (Config, error) {
-	var c Config
-	data, err := io.ReadAll(io.LimitReader(r, maxConfigBytes))
-	if err != nil {
-		return c, fmt.Errorf("read configuration: %w", err)
-	}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return c, fmt.Errorf("read configuration: %w", err)
-	}
-	return c, nil
 }
 
 func openAll(paths []string) ([]*os.File, error) {

@@ -36,7 +36,7 @@ type Jail struct {
 	stderr  *tail
 }
 
-// Ready runs program, a jailspawn, which does nothing before [Jail.Start]: its
+// Ready runs program, a jailspawn, which does nothing before [Jail.Open]: its
 // own start-up goes on beside what comes before. The caller ends it by
 // [Jail.Abort], or in the end by [Jail.Go]; it ends with this process, too.
 func Ready(program string) (*Jail, error) {
@@ -60,18 +60,27 @@ func Ready(program string) (*Jail, error) {
 	return j, nil
 }
 
-// Start has it start the jail's first process, and doesn't wait for that:
-// [Jail.AwaitStarted] does.
-func (j *Jail) Start(c Config) error {
-	input, err := json.Marshal(c)
+// Open has it begin to mount the disk, nowhere in a tree: the mount goes with it
+// unless [Jail.Start] follows.
+func (j *Jail) Open(d Disk) error { return j.tell(d) }
+
+// tell writes to its input. One that has given up doesn't hear us, but has said
+// why.
+func (j *Jail) tell(v any) error {
+	input, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	_, err = j.config.Write(input)
-	if err = errors.Join(err, j.config.Close()); err != nil && !errors.Is(err, unix.EPIPE) {
+	if _, err := j.config.Write(input); err != nil && !errors.Is(err, unix.EPIPE) {
 		return fmt.Errorf("tell jailspawn what to do: %w", err)
 	}
-	return nil // one that has given up doesn't hear us, but has said why
+	return nil
+}
+
+// Start has it start the jail's first process, and doesn't wait for that:
+// [Jail.AwaitStarted] does.
+func (j *Jail) Start(c Config) error {
+	return errors.Join(j.tell(c), j.config.Close())
 }
 
 // AwaitStarted returns once the jail's first process exists; its mounts are

@@ -7,6 +7,7 @@
 // its standard input:
 //
 //	supervisor            jailspawn                      stage 0 (injail)
+//	Disk ──────────────▶  begins to mount it
 //	Config ────────────▶  unshare, start ─────────────▶  waits
 //	        ◀─── started: pid, pidfd, namespaces
 //	links, filters        mounts
@@ -37,6 +38,12 @@ type Config struct {
 	CgroupDir   string      `json:"cgroup_dir"`   // the jail's directory in the v2 hierarchy
 	CgroupProcs []string    `json:"cgroup_procs"` // cgroup.procs files of the v1 controllers
 	Layout      tree.Layout `json:"layout"`
+}
+
+// Disk is what jailspawn is told before its Config: which disk to mount, while
+// the rest is made ready.
+type Disk struct {
+	Image string `json:"image"` // the jail's, Layout.Image
 }
 
 // Limits of the conversation.

@@ -53,22 +53,22 @@ func configureLoop(n int, backing *os.File) (*os.File, error) {
 	return dev, nil
 }
 
-// Image is a jail's disk that is being mounted, see [Layout.Open].
+// Image is a jail's disk that is being mounted, see [Open].
 type Image struct {
 	done chan struct{}
 	m    mounted
 	err  error
 }
 
-// Open begins to mount the jail's image, on a thread of its own, and returns at
+// Open begins to mount a jail's image, on a thread of its own, and returns at
 // once: what waits for the disk needs no process of the jail. The mount is
 // nowhere in the tree before [Layout.Build] attaches it; whoever doesn't get
 // there closes it by ending.
-func (l Layout) Open() *Image {
+func Open(image string) *Image {
 	i := &Image{done: make(chan struct{})}
 	go func() {
 		defer close(i.done)
-		i.m, i.err = mountImage(l.Image)
+		i.m, i.err = mountImage(image)
 	}()
 	return i
 }

@@ -55,7 +55,7 @@ type builder struct {
 	empty mounted // an empty directory that can't be written, for masking directories
 }
 
-// Build mounts everything, on the image that [Layout.Open] has begun with, and
+// Build mounts everything, on the image that [Open] has begun with, and
 // makes it the root of the calling thread's mount namespace, with the old root detached. The thread must be locked and have
 // unshared its mount namespace, with / private. Before the old root goes, Build
 // calls ready, which may wait and may refuse.
