@@ -144,7 +144,7 @@ func (a *attestor) byProc(cred *unix.Ucred, h home) (Peer, error) {
 // comm is the process's name, at most 15 bytes; empty if nobody can tell.
 func (a *attestor) comm(pid int) string {
 	var buf [32]byte
-	text, err := a.read(pid, "comm", buf[:])
+	text, err := a.read(pid, "comm", buf[:], readFileNow)
 	if err != nil {
 		return ""
 	}
@@ -154,7 +154,7 @@ func (a *attestor) comm(pid int) string {
 // cgroupPath is the process's place in the unified hierarchy.
 func (a *attestor) cgroupPath(pid int) (string, error) {
 	var buf [4096]byte
-	text, err := a.read(pid, "cgroup", buf[:])
+	text, err := a.read(pid, "cgroup", buf[:], readFile)
 	if err != nil {
 		return "", err
 	}
@@ -170,7 +170,7 @@ func (a *attestor) cgroupPath(pid int) (string, error) {
 // and parentheses too, so counting starts behind the last of these.
 func (a *attestor) startTime(pid int) (string, error) {
 	var buf [1024]byte
-	text, err := a.read(pid, "stat", buf[:])
+	text, err := a.read(pid, "stat", buf[:], readFileNow)
 	if err != nil {
 		return "", err
 	}
@@ -182,7 +182,10 @@ func (a *attestor) startTime(pid int) (string, error) {
 	return string(fields[startTime]), nil
 }
 
-func (a *attestor) read(pid int, name string, buf []byte) (text []byte, err error) {
+// A fileReader is [readFile] or [readFileNow].
+type fileReader func(dir uintptr, path string, buf []byte) ([]byte, error)
+
+func (a *attestor) read(pid int, name string, buf []byte, how fileReader) (text []byte, err error) {
 	if a.proc == nil {
 		return nil, errors.New("no /proc")
 	}
@@ -190,7 +193,7 @@ func (a *attestor) read(pid int, name string, buf []byte) (text []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	ctlErr := raw.Control(func(dir uintptr) { text, err = readFileNow(dir, strconv.Itoa(pid)+"/"+name, buf) })
+	ctlErr := raw.Control(func(dir uintptr) { text, err = how(dir, strconv.Itoa(pid)+"/"+name, buf) })
 	return text, errors.Join(ctlErr, err)
 }
 

@@ -50,6 +50,26 @@ func readFileNow(dir uintptr, path string, buf []byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
+// readFile is readFileNow of a file that the kernel may wait for: one about
+// cgroups waits for whoever changes any, for milliseconds (docs/spec/linux.md §7),
+// and the scheduler is told.
+func readFile(dir uintptr, path string, buf []byte) ([]byte, error) {
+	name, err := unix.BytePtrFromString(path)
+	if err != nil {
+		return nil, err
+	}
+	fd, _, errno := syscall.Syscall6(unix.SYS_OPENAT, dir, uintptr(unsafe.Pointer(name)), readFlags, 0, 0, 0)
+	if errno != 0 {
+		return nil, errno
+	}
+	n, _, errno := syscall.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+	_ = closeNow(int(fd))
+	if errno != 0 {
+		return nil, errno
+	}
+	return buf[:n], nil
+}
+
 // pollNow asks what has happened at fd.
 func pollNow(fd uintptr, events int16) int16 {
 	p := unix.PollFd{Fd: int32(fd), Events: events}
