@@ -1,12 +1,9 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 
 	"github.com/spf13/cobra"
 
@@ -94,14 +91,4 @@ func printNote(w io.Writer, e plan.Event, seen bool) {
 	if e.Outcome == plan.Noted && !seen {
 		fmt.Fprintf(w, "jailsetup: note: %s\n", printable(e.Step))
 	}
-}
-
-// connect reaches the supervisor, and starts it first if need be: one that was
-// stopped, or killed, is nobody's concern.
-func connect(ctx context.Context, site jail.Site) (net.Conn, error) {
-	conn, err := supervise.Dial(ctx, site)
-	if !errors.Is(err, supervise.ErrNotServed) {
-		return conn, err
-	}
-	return supervise.Spawn(ctx, site)
 }

@@ -40,6 +40,16 @@ func (s *settings) site() (jail.Site, error) {
 	return jail.LoadSite(s.sitePath)
 }
 
+// connect reaches the supervisor, and starts it first if need be: one that was
+// stopped, or killed, is nobody's concern.
+func connect(ctx context.Context, site jail.Site) (net.Conn, error) {
+	conn, err := supervise.Dial(ctx, site)
+	if !errors.Is(err, supervise.ErrNotServed) {
+		return conn, err
+	}
+	return supervise.Spawn(ctx, site)
+}
+
 // ask sends a request to the supervisor of the site, which is started if need
 // be, and gives its replies to each.
 func (s *settings) ask(ctx context.Context, req supervise.Request, each func(supervise.Reply)) error {
