@@ -53,7 +53,7 @@ func Look(site jail.Site, r jail.Record, others []jail.Record, masks []string) (
 	}
 	defer pidfd.Close()
 	f := &Facts{Site: site, Record: r, Others: others, Masks: masks}
-	if f.Mounts, err = mountinfo.PidMountInfo(r.PID); err != nil {
+	if f.Mounts, err = mountsOf(r.PID); err != nil {
 		return nil, fmt.Errorf("look at mounts of %s: %w", r.VNode, err)
 	}
 	if f.Limits, err = limit.Discover(); err != nil {
@@ -70,6 +70,15 @@ func Look(site jail.Site, r jail.Record, others []jail.Record, masks []string) (
 		return nil, fmt.Errorf("look at %s: it has just ended", r.VNode)
 	}
 	return f, nil
+}
+
+func mountsOf(pid int) ([]*mountinfo.Info, error) {
+	file, err := os.Open(fmt.Sprintf("/proc/%d/mountinfo", pid))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return mountinfo.GetMountsFromReader(file, nil)
 }
 
 func namespacesOf(pid int) (map[string]Namespace, error) {

@@ -143,7 +143,8 @@ func (f *Facts) devices() ([]string, error) {
 // masked are the kernel's files that no jail may read, and readOnly those that
 // none may write, where the host has them.
 var (
-	masked   = [...]string{"acpi", "kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "scsi", "slabinfo", "kallsyms", "modules"}
+	masked = [...]string{"acpi", "asound", "kcore", "keys", "key-users", "kmsg", "latency_stats", "timer_list", "timer_stats",
+		"sched_debug", "scsi", "interrupts", "slabinfo", "vmallocinfo", "kallsyms", "modules"}
 	readOnly = [...]string{"bus", "fs", "irq", "sys", "sysrq-trigger"}
 )
 
