@@ -100,7 +100,7 @@ func (s ControlLink) Do(ctx context.Context, st *plan.State) error {
 		return fmt.Errorf("open control namespace: %w", err)
 	}
 	defer ns.Close()
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		if err := put(newControlSets().of(host, s.mac(), s.Addr, s.Experiment)); err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func undoControlLink(ctx context.Context, u controlLinkUndo) error {
 		return fmt.Errorf("open control namespace: %w", err)
 	}
 	defer ns.Close()
-	return inNamespace(ns, func() error {
+	return In(ns, func() error {
 		if err := take(newControlSets().of(u.Link, u.MAC, u.Addr, u.Experiment)); err != nil {
 			return err
 		}

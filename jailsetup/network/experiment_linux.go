@@ -60,7 +60,7 @@ func ensureExperiment(runDir, experiment string) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make namespace of experiment %s: %w", experiment, err)
 	}
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		if err := writeSysctls(append(quietSysctls(), sysctl{"ipv4/ip_forward", "0", false})); err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (s ExperimentLink) Do(ctx context.Context, st *plan.State) error {
 		return err
 	}
 	defer ns.Close()
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		if err := put(newExperimentSets().of(host, s.MAC, s.Addrs)); err != nil {
 			return err
 		}
@@ -288,7 +288,7 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 		return fmt.Errorf("open experiment namespace: %w", err)
 	}
 	defer ns.Close()
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		if err := take(newExperimentSets().of(u.Link, u.MAC, u.Addrs)); err != nil {
 			return err
 		}

@@ -64,7 +64,7 @@ func EnsureControl(ctx context.Context, c Control) error {
 		return fmt.Errorf("make control namespace: %w", err)
 	}
 	defer ns.Close()
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		// Settings, then filters, then links: there is no moment at which a
 		// frame finds a link without them (T23).
 		if err := writeSysctls(controlSysctls()); err != nil {

@@ -55,7 +55,7 @@ func inControl(ctx context.Context, c Control, f func() error) error {
 		return fmt.Errorf("open control namespace: %w", err)
 	}
 	defer ns.Close()
-	return inNamespace(ns, f)
+	return In(ns, f)
 }
 
 // hostPorts lists the ports in the calling thread's namespace.

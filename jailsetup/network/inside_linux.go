@@ -57,7 +57,7 @@ func (s Inside) Do(ctx context.Context, st *plan.State) error {
 	if (s.PortLow == 0) != (s.PortHigh == 0) || s.PortLow > s.PortHigh {
 		return fmt.Errorf("port range %d-%d: want the lower one first", s.PortLow, s.PortHigh)
 	}
-	return inNamespace(st.NetNS, func() error {
+	return In(st.NetNS, func() error {
 		if err := writeSysctls(s.sysctls()); err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (s Inside) sysctls() []sysctl {
 
 // setUpInside configures a link inside a jail and brings it up.
 func setUpInside(ns *os.File, name string, before []sysctl, f func(h *netlink.Handle, l netlink.Link) error) error {
-	err := inNamespace(ns, func() error {
+	err := In(ns, func() error {
 		if err := writeSysctls(before); err != nil {
 			return err
 		}

@@ -77,7 +77,7 @@ func namespaceLines(runDir, pin string) ([]string, error) {
 	}
 	defer ns.Close()
 	lines := []string{pin + ": namespace"}
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		h, err := newRouteHandle()
 		if err != nil {
 			return err

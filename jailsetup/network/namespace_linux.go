@@ -21,11 +21,11 @@ const netlinkTimeout = 20 * time.Second
 // pinDir is where namespaces are pinned.
 func pinDir(runDir string) string { return filepath.Join(runDir, "netns") }
 
-// inNamespace runs f on a thread of its own that is in the network namespace:
+// In runs f on a thread of its own that is in the network namespace:
 // sockets that f opens belong to it, and /proc/sys/net is its. If the thread
 // can't be taken back, it stays locked and dies with its goroutine rather than
 // serve others from the wrong namespace.
-func inNamespace(ns *os.File, f func() error) error {
+func In(ns *os.File, f func() error) error {
 	if ns == nil {
 		return errors.New("enter network namespace: none given")
 	}
@@ -38,7 +38,7 @@ func inNamespace(ns *os.File, f func() error) error {
 	}, f)
 }
 
-// InNew runs f, as [inNamespace] does, in a network namespace that is made for
+// InNew runs f, as [In] does, in a network namespace that is made for
 // it, and that goes with it unless f keeps it.
 func InNew(f func() error) error {
 	return elsewhere(func() error {
@@ -91,7 +91,7 @@ func newRouteHandle() (*netlink.Handle, error) {
 
 // withRoutes runs f with a handle, in the namespace.
 func withRoutes(ns *os.File, f func(h *netlink.Handle) error) error {
-	return inNamespace(ns, func() error {
+	return In(ns, func() error {
 		h, err := newRouteHandle()
 		if err != nil {
 			return err

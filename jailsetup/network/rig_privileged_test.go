@@ -223,7 +223,7 @@ func (r *rig) at(ns *os.File, f func() error) {
 		if ns == nil {
 			return f()
 		}
-		return inNamespace(ns, f)
+		return In(ns, f)
 	}()
 	if err != nil {
 		r.t.Fatal(err)

@@ -95,7 +95,7 @@ func (s Splice) Do(ctx context.Context, _ *plan.State) error {
 		return fmt.Errorf("open namespace of experiment %s: %w", s.Experiment, err)
 	}
 	defer ns.Close()
-	err = inNamespace(ns, func() error {
+	err = In(ns, func() error {
 		if err := put(newExperimentSets().of(e.Port, s.MAC, s.Addrs)); err != nil {
 			return err
 		}
@@ -165,5 +165,5 @@ func InExperiment(runDir, experiment string, f func() error) error {
 		return fmt.Errorf("open namespace of experiment %s: %w", experiment, err)
 	}
 	defer ns.Close()
-	return inNamespace(ns, f)
+	return In(ns, f)
 }

@@ -66,7 +66,7 @@ type road struct {
 
 func takeWallsAway(t *testing.T, ns *os.File, family nftables.TableFamily) {
 	t.Helper()
-	err := inNamespace(ns, func() error {
+	err := In(ns, func() error {
 		conn, err := nftables.New()
 		if err != nil {
 			return err

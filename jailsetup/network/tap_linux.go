@@ -39,7 +39,7 @@ func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
 		return nil, err
 	}
 	fd := -1
-	err = inNamespace(ns, func() (err error) {
+	err = In(ns, func() (err error) {
 		bridge, err := net.InterfaceByName(lanBridge(lan, tag))
 		if err != nil {
 			return fmt.Errorf("find bridge of LAN %s: %w", lan, err)

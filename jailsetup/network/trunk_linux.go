@@ -58,7 +58,7 @@ func (t Trunk) ensure(ns *os.File, experiment, bridge string, mtu int) error {
 	}
 	name := trunkName(bridge)
 	// What may send is set before it is there.
-	if err := inNamespace(ns, func() error { return put(newExperimentSets().trunk(name)) }); err != nil {
+	if err := In(ns, func() error { return put(newExperimentSets().trunk(name)) }); err != nil {
 		return err
 	}
 	if !hasLink(ns, name) {
@@ -173,7 +173,7 @@ func removeLoneLAN(ctx context.Context, runDir, pin, bridge string, trunked bool
 		return err
 	}
 	defer ns.Close()
-	return inNamespace(ns, func() error {
+	return In(ns, func() error {
 		h, err := newRouteHandle()
 		if err != nil {
 			return err

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -104,24 +103,12 @@ func (c CaptureInside) Do(_ context.Context, s *plan.State) error { return c.Att
 // Attach does it in a network namespace, given as such or as a process that is
 // in it (a pidfd). Links that have the program keep it.
 func (c CaptureInside) Attach(where *os.File) error {
-	done := make(chan error, 1)
-	go func() {
-		// The thread isn't given back: one whose namespace was changed must
-		// serve nobody else.
-		runtime.LockOSThread()
-		done <- c.attachInside(int(where.Fd()))
-	}()
-	err := <-done
-	runtime.KeepAlive(where)
-	return err
+	return network.In(where, c.attachInside)
 }
 
 // attachInside runs on a thread in the jail's network namespace, since a link is
 // known by its number there.
-func (c CaptureInside) attachInside(netns int) error {
-	if err := unix.Setns(netns, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter the jail's network namespace: %w", err)
-	}
+func (c CaptureInside) attachInside() error {
 	var errs []error
 	for _, name := range c.Links {
 		l, err := net.InterfaceByName(name)
