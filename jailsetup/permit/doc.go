@@ -14,7 +14,7 @@
 //
 // Programs are written in BPF assembly here and loaded once for each jail, with
 // its numbers in them; nothing is compiled on the host. They are attached to
-// the jail's cgroup and to its links' host ends without a link descriptor, so they stay
-// when the supervisor dies and go with the cgroup and the links: there is
-// nothing to undo. A jail's root can't take them away: bpf(2) is refused to it.
+// the jail's cgroup and to its links' host ends without a link descriptor, so
+// they stay when the supervisor dies and go with the cgroup and the links: there
+// is nothing to undo. A jail's root can't take them away: bpf(2) is refused to it.
 package permit

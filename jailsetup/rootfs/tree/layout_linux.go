@@ -55,10 +55,11 @@ type builder struct {
 	empty mounted // an empty directory that can't be written, for masking directories
 }
 
-// Build mounts everything, on the image that [Open] has begun with, and
-// makes it the root of the calling thread's mount namespace, with the old root detached. The thread must be locked and have
-// unshared its mount namespace, with / private. Before the old root goes, Build
-// calls ready, which may wait and may refuse.
+// Build mounts everything, on the image that [Open] has begun with, and makes it
+// the root of the calling thread's mount namespace, with the old root detached.
+// The thread must be locked and have unshared its mount namespace, with /
+// private. Before the old root goes, Build calls ready, which may wait and may
+// refuse.
 func (l Layout) Build(image *Image, ns Namespaces, ready func() error) error {
 	b := &builder{Layout: l, Namespaces: ns}
 	root, err := image.idmapped(ns.UserNS)
