@@ -111,8 +111,14 @@ func (i *iperf) send(Params, int) (int, error) { return 0, nil }
 
 func (i *iperf) setTOS(int) error { return nil }
 
-// close has it say good-bye to the other end, or kills it.
+// close has it say good-bye to the other end, or kills it. One that has ended is
+// left alone: its number may be another's.
 func (i *iperf) close() {
+	select {
+	case <-i.ended:
+		return
+	default:
+	}
 	_ = syscall.Kill(-i.cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-i.ended:
