@@ -50,7 +50,7 @@ func (p *pair) askRaw(vnode, request string) string {
 // descriptors: the caller's don't get inside, neither the supervisor's nor
 // enter's.
 func (p *pair) descriptors(t *testing.T) {
-	out := p.enter(p.a, "sh", "-c", "for f in /proc/1/fd/*; do readlink $f; done")
+	out := p.enter(p.a, "sh", "-c", "for f in /proc/1/fd/*; do readlink $f; done; true")
 	for line := range strings.Lines(out) {
 		to := strings.TrimSpace(line)
 		ok := to == "/dev/null" || to == "/null" || to == "/var/log/console.log" || to == "/run/initctl" ||
