@@ -67,35 +67,67 @@ func noSecrets(f *Facts) error {
 	if err != nil {
 		return err
 	}
-	disk, began, entries := deviceOf(top), time.Now(), 0
-	err = fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
-		if entries++; entries > maxEntries || time.Since(began) > maxWalk {
-			return errLong
-		}
-		if err != nil {
-			return nil // gone meanwhile
-		}
-		info, err := d.Info()
-		if err != nil {
-			return nil
-		}
-		if d.IsDir() && deviceOf(info) != disk && path != "usr" {
-			return fs.SkipDir
+	disk := deviceOf(top)
+	err = walk(root, maxEntries, time.Now().Add(maxWalk), func(path string, info fs.FileInfo) (descend bool, err error) {
+		if info.IsDir() {
+			return deviceOf(info) == disk || path == "usr", nil
 		}
 		if !info.Mode().IsRegular() || deviceOf(info) != disk {
-			return nil
+			return false, nil
 		}
 		for name, secret := range secrets {
 			if info.Size() == int64(len(secret)) && same(root, path, secret) {
-				return fmt.Errorf("/%.80q of the jail is a copy of %s", path, name)
+				return false, fmt.Errorf("/%.80q of the jail is a copy of %s", path, name)
 			}
 		}
-		return nil
+		return false, nil
 	})
 	if errors.Is(err, errLong) {
 		return errNothing{fmt.Sprintf("the jail's disk isn't searched: %v", err)}
 	}
 	return err
+}
+
+// batch is how many names of a directory are read at a time.
+const batch = 256
+
+// walk visits what lies below the root, most entries at most, until then. Of a
+// directory no more is read than is visited: its length is the jail's choice. One
+// that became a fifo meanwhile isn't waited for.
+func walk(root *os.Root, most int, until time.Time, visit func(path string, info fs.FileInfo) (descend bool, err error)) error {
+	for dirs := []string{"."}; len(dirs) > 0; {
+		at := dirs[len(dirs)-1]
+		dirs = dirs[:len(dirs)-1]
+		dir, err := root.OpenFile(at, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			continue // gone meanwhile
+		}
+		for err == nil {
+			var names []fs.DirEntry
+			names, err = dir.ReadDir(min(batch, most+1))
+			for _, d := range names {
+				if most--; most < 0 || time.Now().After(until) {
+					dir.Close()
+					return errLong
+				}
+				info, err := d.Info()
+				if err != nil {
+					continue // gone meanwhile
+				}
+				path := filepath.Join(at, d.Name())
+				descend, err := visit(path, info)
+				if err != nil {
+					dir.Close()
+					return err
+				}
+				if descend {
+					dirs = append(dirs, path)
+				}
+			}
+		}
+		dir.Close()
+	}
+	return nil
 }
 
 func deviceOf(info fs.FileInfo) uint64 {
