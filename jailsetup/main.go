@@ -42,6 +42,8 @@ func run(args []string) int {
 	var crowd *check.CrowdError
 	var conflict *network.ConflictError
 	switch {
+	case errors.Is(err, supervise.ErrServed):
+		return supervise.CodeServed
 	case errors.As(err, &lack), errors.As(err, &crowd), errors.As(err, &conflict):
 		return supervise.CodeHostLacks
 	case errors.As(err, &failure):

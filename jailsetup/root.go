@@ -89,7 +89,8 @@ start it when it isn't there; list, top, graph and capture do without, and info,
 proxy status and stop only look for it.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 the host lacks something that jails
-need, 4 the vnode is not allocated to an experiment.
+need, 4 the vnode is not allocated to an experiment, 5 (serve alone) another
+supervisor serves this host.
 
 Environment: BOSSNAME names the tmcd to ask where the site file doesn't; TERM is
 handed to the command that enter runs.`,

@@ -86,7 +86,7 @@ func (s *settings) verify(ctx context.Context, site jail.Site, name string) ([]v
 	}
 	if site.AutoPrefix() {
 		var info supervise.Info
-		err := s.askRunning(ctx, supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
+		err := s.ask(ctx, supervise.Request{Verb: supervise.VerbInfo}, func(r supervise.Reply) {
 			if r.Info != nil {
 				info = *r.Info
 			}

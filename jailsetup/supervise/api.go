@@ -95,6 +95,7 @@ const (
 	CodeUsage        = 2
 	CodeHostLacks    = 3
 	CodeNotAllocated = 4
+	CodeServed       = 5 // of serve alone: another supervisor serves this host
 )
 
 // maxRequestBytes bounds a request's line: a schedule is long.

@@ -95,11 +95,11 @@ func awaitServer(ctx context.Context, site jail.Site, ended <-chan error, said f
 		}
 		select {
 		case err := <-ended:
-			words := said()
-			if strings.Contains(words, ErrServed.Error()) { // others write into the same log
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && exit.ExitCode() == CodeServed {
 				return nil, fmt.Errorf("start the supervisor: %w", ErrServed)
 			}
-			return nil, startFailure(err, words)
+			return nil, startFailure(err, said())
 		case <-ctx.Done():
 			return nil, fmt.Errorf("the supervisor doesn't begin to serve (see %s)", filepath.Join(site.State, logName))
 		case <-tick.C:
