@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"emujail/jailsetup/check"
 	"emujail/jailsetup/network"
@@ -35,7 +36,7 @@ func run(args []string) int {
 	if errors.As(err, &exit) {
 		return exit.code // the command inside has said what there is to say
 	}
-	fmt.Fprintf(os.Stderr, "jailsetup: %v\n", err)
+	fmt.Fprintf(os.Stderr, "jailsetup: %s\n", strings.ReplaceAll(err.Error(), "\n", "; ")) // causes that were joined
 	var failure *supervise.Failure
 	var usage usageError
 	var lack *check.LackError

@@ -142,6 +142,23 @@ func TestSharedAddress(t *testing.T) {
 		defer l.Close()
 		r.boot(b) // that is another address
 	})
+	t.Run("a port at which a user of the host listens isn't theirs", func(t *testing.T) {
+		r.must("kill", b)
+		l, err := net.Listen("tcp", r.host.String()+":31022")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		f, err := l.(*net.TCPListener).File()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := f.Chown(1000, 1000); err != nil { // as if uid 1000 had made it
+			t.Fatal(err)
+		}
+		r.boot(b)
+	})
 	t.Run("the range is free after the jail", func(t *testing.T) {
 		r.must("kill", a)
 		if _, err := r.banner(30001); err == nil {

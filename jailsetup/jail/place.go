@@ -48,19 +48,26 @@ func (h *Host) settle(r Record, w Wish) (Record, error) {
 	return r, err
 }
 
+// firstPersonUID is the first uid of people; those below it are the system's.
+const firstPersonUID = 1000
+
 // checkListeners says which of the jail's ports the host itself uses: what comes
-// to them would go to the jail from then on.
+// to them would go to the jail from then on. A program of somebody who only works
+// on the host has no right to them, and keeps no jail from booting.
 func (h *Host) checkListeners(r Record) error {
 	found, err := network.ListenersAt(h.Network.Address, uint16(r.PortLow), uint16(r.PortHigh))
 	if err != nil {
 		return fmt.Errorf("look who listens on this host: %w", err)
 	}
-	if len(found) == 0 {
-		return nil
+	for _, l := range found {
+		if l.UID < firstPersonUID {
+			return fmt.Errorf("PORTRANGE %d,%d: this host itself listens on %s at %s: end that program, or let it listen elsewhere",
+				r.PortLow, r.PortHigh, l.Port, l.Addr)
+		}
+		h.Log.Warn("a port of the jail's was a user's of this host: it hears nothing from now on",
+			"vnode", r.VNode, "port", l.Port, "uid", l.UID)
 	}
-	l := found[0]
-	return fmt.Errorf("PORTRANGE %d,%d: this host itself listens on %s at %s: end that program, or let it listen elsewhere",
-		r.PortLow, r.PortHigh, l.Port, l.Addr)
+	return nil
 }
 
 // atOwnAddress fills in what a record says if the vnode has an address of its

@@ -17,6 +17,7 @@ import (
 type Listener struct {
 	Port
 	Addr netip.Addr // unspecified: all
+	UID  int        // whose socket it is
 }
 
 // takes tells whether what is sent to the address reaches the listener.
@@ -79,7 +80,7 @@ func parseListeners(text, state string, proto Proto) ([]Listener, error) {
 	var list []Listener
 	for n, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		f := strings.Fields(line)
-		if n == 0 || len(f) < 4 || f[3] != state {
+		if n == 0 || len(f) < 8 || f[3] != state {
 			continue
 		}
 		host, port, ok := strings.Cut(f[1], ":")
@@ -91,7 +92,11 @@ func parseListeners(text, state string, proto Proto) ([]Listener, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, Listener{Port: Port{Proto: proto, Number: uint16(number)}, Addr: addr})
+		uid, err := strconv.Atoi(f[7])
+		if err != nil {
+			return nil, fmt.Errorf("uid %q", f[7])
+		}
+		list = append(list, Listener{Port: Port{Proto: proto, Number: uint16(number)}, Addr: addr, UID: uid})
 	}
 	return list, nil
 }
