@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
 // jailed is the figures of whole jails. `jailsetup bench` takes them, for anyone;
@@ -70,6 +72,9 @@ func jailFigure(name string) func(*bench) (float64, error) {
 	}
 }
 
+// jailsTimeout bounds the measuring of all of them: they take some five minutes.
+const jailsTimeout = 30 * time.Minute
+
 // takeJails has jailsetup measure them all. That one is short is no error here.
 func (b *bench) takeJails(names []string) error {
 	if os.Geteuid() != 0 {
@@ -85,7 +90,9 @@ func (b *bench) takeJails(names []string) error {
 			jailsetup = file
 		}
 	}
-	cmd := exec.Command(jailsetup, append([]string{"bench", "--json"}, names...)...)
+	ctx, cancel := context.WithTimeout(context.Background(), jailsTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, jailsetup, append([]string{"bench", "--json"}, names...)...)
 	cmd.Stderr = os.Stderr
 	out, runErr := cmd.Output()
 	for line := range bytes.Lines(out) {
@@ -97,7 +104,7 @@ func (b *bench) takeJails(names []string) error {
 	}
 	for _, n := range names {
 		if _, ok := b.taken[n]; !ok {
-			return fmt.Errorf("jailsetup bench %s: %w", n, runErr)
+			return fmt.Errorf("jailsetup bench says nothing of %s (%v)", n, runErr)
 		}
 	}
 	return nil

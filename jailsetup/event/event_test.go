@@ -146,7 +146,17 @@ func FuzzWords(f *testing.F) {
 	for _, s := range []string{"", "A=b", "COMMAND='a b' DIR=/x", "X=\"", "=", "a'=b"} {
 		f.Add(s)
 	}
-	f.Fuzz(func(t *testing.T, text string) { _, _ = SplitArgs(text) })
+	f.Fuzz(func(t *testing.T, text string) {
+		all, err := SplitArgs(text)
+		if err != nil {
+			return
+		}
+		for key, value := range all {
+			if !strings.Contains(text, key+"=") || !strings.Contains(text, value) {
+				t.Fatalf("%q: %s=%q isn't in it", text, key, value)
+			}
+		}
+	})
 }
 
 // What an object of a type understands; of other types everything is believed.

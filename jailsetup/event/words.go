@@ -46,6 +46,7 @@ func CheckWords(kind, action, args string) error {
 // JoinArgs makes an event's arguments of KEY=VALUE words; a value with spaces gets
 // quotes.
 func JoinArgs(words []string) string {
+	words = slices.Clone(words)
 	for i, w := range words {
 		key, value, ok := strings.Cut(w, "=")
 		if ok && strings.ContainsAny(value, " \t") && !strings.ContainsAny(value[:1], `'"`) {

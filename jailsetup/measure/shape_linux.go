@@ -179,7 +179,7 @@ func shapeDelay(ctx context.Context, h *host, f *Figure) error {
 		}
 		came, err := arrival(oob[:oobn])
 		if err != nil {
-			return err
+			return errors.Join(err, <-sent)
 		}
 		took := time.Duration(came - int64(binary.BigEndian.Uint64(buf)))
 		off = append(off, (took - delayWanted).Abs())
