@@ -103,7 +103,8 @@ func machine() string {
 	if err != nil {
 		kernel = []byte("an unknown kernel")
 	}
-	return fmt.Sprintf("%d cores, %s, %s %s", runtime.NumCPU(), memory(), runtime.GOOS, strings.TrimSpace(string(kernel)))
+	version, _, _ := strings.Cut(strings.TrimSpace(string(kernel)), "-") // a build's own name says nothing to others
+	return fmt.Sprintf("%d cores, %s, %s %s", runtime.NumCPU(), memory(), runtime.GOOS, version)
 }
 
 func memory() string {
