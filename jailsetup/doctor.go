@@ -133,11 +133,11 @@ func printDoctor(w io.Writer, d diagnosis) (lacking int, err error) {
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	for _, a := range d.answers {
 		if a.Err == nil {
-			fmt.Fprintf(t, "ok\t%s\t%s\n", a.Name, a.Why)
+			fmt.Fprintf(t, "ok    \t%s\t%s\n", a.Name, a.Why)
 			continue
 		}
 		lacking++
-		fmt.Fprintf(t, "LACKS\t%s\t%v: %s\n", a.Name, a.Err, a.Remedy)
+		fmt.Fprintf(t, "LACKS \t%s\t%v: %s\n", a.Name, a.Err, a.Remedy)
 	}
 	for _, a := range d.advice {
 		fmt.Fprintf(t, "ADVICE\t%s\t%s: %s\n", printable(a.About), printable(a.Found), printable(a.Remedy))

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -100,6 +101,18 @@ func TestRecordedExperiment(t *testing.T) {
 	})
 }
 
+// bootsAgain waits for the second boot, which an alias makes of a vnode's first.
+func (r *rig) bootsAgain(vnode string) {
+	r.t.Helper()
+	r.await(vnode+" to boot again, with its alias", func() error {
+		out := r.jailsetup("enter", "-T", vnode, "grep", "asked", "/run/emulab/jail.conf")
+		if out.code != 0 {
+			return errors.New(out.stderr)
+		}
+		return nil
+	})
+}
+
 // A testbed that keeps no map: the same routes, from the host names.
 func TestRoutesWithoutMap(t *testing.T) {
 	r := newRecordedRig(t, "127.0.0.1", "tolerate: [gre]")
@@ -108,6 +121,7 @@ func TestRoutesWithoutMap(t *testing.T) {
 	r.startMock()
 	a := r.vnodes[0]
 	r.must("boot", a)
+	r.bootsAgain(a)
 	got := r.enter(a, "ip", "route")
 	for _, want := range []string{"10.1.3.0/24 via 10.1.1.3 dev eth1", "10.1.3.3 via 10.1.1.4 dev eth1"} {
 		if !strings.Contains(got, want) {
@@ -133,6 +147,7 @@ func TestTunnelCarried(t *testing.T) {
 	a, b := r.vnodes[0], r.vnodes[1]
 	r.must("boot", a)
 	r.must("boot", b)
+	r.bootsAgain(a)
 	if got := r.enter(a, "ip", "address", "show", "dev", "eth3"); !strings.Contains(got, "10.1.5.2/24") || !strings.Contains(got, "02:0a:01:05:02:01") {
 		t.Errorf("eth3: %s", got)
 	}

@@ -5,6 +5,7 @@ package leftover
 import (
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,9 +51,15 @@ func TestSees(t *testing.T) {
 		}
 	}
 	none := func(string) bool { return false }
-	for name, s := range map[string]Scope{"mounts": {Mount: none, Socket: ours}, "sockets": {Mount: ours, Socket: none}} {
-		if l, err := s.List(); err != nil || len(l[name]) > 0 {
+	for name, row := range map[string]struct {
+		scope Scope
+		line  string // of the host's own there may be others
+	}{"mounts": {Scope{Mount: none, Socket: ours}, "/ " + point}, "sockets": {Scope{Mount: ours, Socket: none}, socket}} {
+		if l, err := row.scope.List(); err != nil || slices.Contains(l[name], row.line) {
 			t.Errorf("%s that don't count: %v, %v", name, l[name], err)
+		}
+		if !slices.Contains(now[name], row.line) {
+			t.Errorf("%s: %v, want %q among them", name, now[name], row.line)
 		}
 	}
 	if err := unix.Unmount(point, 0); err != nil {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"emujail/jailsetup/injail/console"
@@ -251,7 +252,7 @@ func (s *Supervisor) clean(ctx context.Context) error {
 
 // enter joins a verb to the jail's init.
 func (s *Supervisor) enter(ctx context.Context, c net.Conn, req Request) {
-	inner, err := s.takeConsole(req)
+	inner, err := s.takeConsole(ctx, req)
 	if err != nil {
 		reply(c, Reply{Done: true, Code: codeOf(err), Error: err.Error()})
 		return
@@ -265,8 +266,34 @@ func (s *Supervisor) enter(ctx context.Context, c net.Conn, req Request) {
 	session(c, inner)
 }
 
-// takeConsole finds a connection of the jail's init and starts the session.
-func (s *Supervisor) takeConsole(req Request) (net.Conn, error) {
+// comesBack is how long a jail may take that ends just when somebody enters, to
+// boot again.
+const comesBack = 5 * time.Second
+
+// takeConsole starts a session in the jail. One whose init has just ended is
+// waited for: perhaps it reboots.
+func (s *Supervisor) takeConsole(ctx context.Context, req Request) (net.Conn, error) {
+	inner, err := s.startSession(req)
+	if !errors.Is(err, syscall.EPIPE) {
+		return inner, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, comesBack)
+	defer cancel()
+	tick := time.NewTicker(lookInterval)
+	defer tick.Stop()
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-tick.C:
+			inner, err = s.startSession(req)
+		}
+	}
+	return inner, nil
+}
+
+// startSession finds a connection of the jail's init and says what to start.
+func (s *Supervisor) startSession(req Request) (net.Conn, error) {
 	if req.Start == nil {
 		return nil, errors.New("enter: nothing to start")
 	}
