@@ -193,6 +193,10 @@ func blackHole(r *rig) result {
 		r.t.Fatal(err)
 	}
 	defer unix.Close(fd)
+	// Connections to the tmcd that an earlier test had there may linger.
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+		r.t.Fatal(err)
+	}
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: tmcdPort, Addr: r.host.As4()}); err != nil {
 		r.t.Fatal(err)
 	}

@@ -3,11 +3,15 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // sharedTestbed has three vnodes without an address of their own: two with
@@ -144,19 +148,11 @@ func TestSharedAddress(t *testing.T) {
 	})
 	t.Run("a port at which a user of the host listens isn't theirs", func(t *testing.T) {
 		r.must("kill", b)
-		l, err := net.Listen("tcp", r.host.String()+":31022")
+		l, err := listenAs(1000, r.host.String()+":31022")
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		f, err := l.(*net.TCPListener).File()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		if err := f.Chown(1000, 1000); err != nil { // as if uid 1000 had made it
-			t.Fatal(err)
-		}
 		r.boot(b)
 	})
 	t.Run("the range is free after the jail", func(t *testing.T) {
@@ -166,4 +162,16 @@ func TestSharedAddress(t *testing.T) {
 		}
 		r.boot(r.free)
 	})
+}
+
+// listenAs makes a listening socket of another user: a socket is of whom its
+// maker's thread opens files as.
+func listenAs(uid int, addr string) (net.Listener, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Setfsuid(uid); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", addr)
+	return l, errors.Join(err, unix.Setfsuid(0))
 }
