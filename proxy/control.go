@@ -92,15 +92,15 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 		var o order
 		o.m, o.files, err = conn.Receive(ctx)
 		switch {
-		case errors.Is(err, io.EOF), ctx.Err() != nil:
-		case err != nil:
-			s.log.Warn("bad message from the supervisor", "error", err)
-			err = conn.Send(control.Message{Op: control.OpError, Error: err.Error()})
-		case o.m.Op == control.OpSignature:
+		case err == nil && o.m.Op == control.OpSignature:
 			s.signatures.Deliver(o.m)
 			_ = control.CloseFiles(o.files)
+		case err == nil:
+			orders <- o // also one that came just before ctx ended: it is waited for
+		case errors.Is(err, io.EOF), ctx.Err() != nil:
 		default:
-			orders <- o
+			s.log.Warn("bad message from the supervisor", "error", err)
+			err = conn.Send(control.Message{Op: control.OpError, Error: err.Error()})
 		}
 	}
 	close(orders)
@@ -114,15 +114,17 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 // linger goes on to hear the supervisor while the proxy drains, until leave: what
 // is under way may need its signatures, and it may take a jail away.
 func (s *server) linger(conn *control.Conn) {
+	hearing, deaf := context.WithCancel(s.life)
 	done := make(chan struct{})
 	s.leave = func() {
+		deaf()
+		<-done // what was heard is answered first
 		_ = conn.Close()
-		<-done
 	}
 	go func() {
 		defer close(done)
 		for {
-			m, files, err := conn.Receive(s.life)
+			m, files, err := conn.Receive(hearing)
 			if err != nil {
 				return
 			}

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"emujail/protocol"
 	"emujail/proxy/control"
 )
 
@@ -167,6 +169,40 @@ func TestSupervisorHandsOverAndTakesAway(t *testing.T) {
 	s.order(control.Message{Op: control.OpDrain})
 	if err := s.cmd.Wait(); err != nil {
 		t.Errorf("after drain: %v", err)
+	}
+}
+
+// TestCloseRightAfterDrain: a jail that is taken away while the proxy turns to
+// draining is taken away, and the supervisor hears so.
+func TestCloseRightAfterDrain(t *testing.T) {
+	asked, over := make(chan struct{}), make(chan struct{})
+	tmcd := startTmcd(t, func(net.Conn, []byte, protocol.Request) {
+		asked <- struct{}{}
+		select { // no answer before
+		case <-over:
+		case <-t.Context().Done():
+		}
+	})
+	dir := t.TempDir()
+	for i := range 40 {
+		s := supervise(t, "free", nil)
+		s.useTmcd(tmcd)
+		path, file := socket(t, dir, fmt.Sprint("jail", i))
+		s.order(control.Message{Op: control.OpListen, VNodes: []control.VNode{{VNode: "pcvm1-1"}}}, file)
+		held := dial(t, path) // under way, it keeps the proxy from leaving
+		held.Write([]byte("VERSION=40 status "))
+		held.CloseWrite()
+		<-asked
+		s.order(control.Message{Op: control.OpDrain})
+		s.order(control.Message{Op: control.OpClose, VNode: "pcvm1-1"})
+		if _, err := held.Read(make([]byte, 1)); !isReset(err) {
+			t.Errorf("a connection of the jail that was closed: %v", err)
+		}
+		held.Close()
+		over <- struct{}{}
+		if err := s.cmd.Wait(); err != nil {
+			t.Errorf("after drain: %v", err)
+		}
 	}
 }
 
