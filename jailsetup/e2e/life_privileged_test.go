@@ -227,3 +227,23 @@ func TestEndsByItself(t *testing.T) {
 		})
 	}
 }
+
+// TestRebootsAtOnceWhenAdopted: how a jail ended is known for sure also to a
+// supervisor that didn't start it, so `reboot -f` boots it again, always.
+func TestRebootsAtOnceWhenAdopted(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	r.boot(v)
+	for range 8 {
+		r.serve.kill()
+		r.startServe()
+		before := r.phase(v, jail.Up)
+		r.jailsetup("enter", v, "reboot", "-f")
+		r.await("another boot", func() error {
+			if j, _ := r.info(v); j.Boot != before.Boot+1 || j.Phase != jail.Up {
+				return fmt.Errorf("boot %d, %s, ended: %s", j.Boot, j.Phase, j.Ended)
+			}
+			return nil
+		})
+	}
+}

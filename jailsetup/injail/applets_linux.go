@@ -36,7 +36,7 @@ func appletNamed(name string) (applet, bool) {
 type request struct {
 	word  string
 	order syscall.Signal
-	force bool          // reboot(2) at once, nobody asked to end
+	force bool          // at once, nobody asked to end
 	after time.Duration // wait in the foreground first
 }
 
@@ -151,14 +151,22 @@ func carryOut(r request, err error, help string) int {
 	return exitOK
 }
 
-// send tells PID 1, or with force the kernel.
+// forceWait is how long PID 1 may take to leave at once.
+const forceWait = 2 * time.Second
+
+// send tells PID 1; with force also the kernel, if PID 1 doesn't obey.
 func (r request) send() error {
+	order := r.order
 	if r.force {
-		return fmt.Errorf("reboot(2): %w", unix.Reboot(orderOf(r.order).how))
+		order += atOnce
 	}
-	err := unix.Kill(1, r.order)
+	err := unix.Kill(1, order)
 	if errors.Is(err, unix.EPERM) {
 		return errors.New("only root may do this")
 	}
-	return err
+	if err != nil || !r.force {
+		return err
+	}
+	time.Sleep(forceWait) // it ends with PID 1
+	return fmt.Errorf("reboot(2): %w", unix.Reboot(orderOf(r.order).how))
 }

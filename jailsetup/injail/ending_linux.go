@@ -20,6 +20,16 @@ const (
 	sigReboot   = syscall.Signal(34 + 5)
 )
 
+// atOnce is what an order's number grows by if nobody is asked to end first, as
+// with systemd: the words' option -f. PID 1 itself calls reboot(2) then; by another
+// process it shows as SIGKILL now and then to who isn't PID 1's parent.
+const atOnce = 10
+
+// orders are the signals that end a jail.
+func orders() []os.Signal {
+	return []os.Signal{unix.SIGUSR1, sigHalt, sigPowerOff, sigReboot, sigHalt + atOnce, sigPowerOff + atOnce, sigReboot + atOnce}
+}
+
 // exitSignalled is PID 1's exit status after USR1: the signal's number, as the
 // original had it.
 const exitSignalled = int(unix.SIGUSR1)
@@ -31,16 +41,21 @@ type ending struct {
 	word string // for the log
 	how  int    // LINUX_REBOOT_CMD_…; 0: leave with code
 	code int
+	now  bool // nobody is asked to end first
 }
 
 func orderOf(s os.Signal) ending {
 	switch s {
+	case sigHalt + atOnce, sigPowerOff + atOnce, sigReboot + atOnce:
+		e := orderOf(s.(syscall.Signal) - atOnce)
+		e.word, e.now = e.word+" at once", true
+		return e
 	case sigHalt:
-		return ending{"halt", unix.LINUX_REBOOT_CMD_HALT, 128 + int(unix.SIGINT)}
+		return ending{word: "halt", how: unix.LINUX_REBOOT_CMD_HALT, code: 128 + int(unix.SIGINT)}
 	case sigPowerOff:
-		return ending{"power off", unix.LINUX_REBOOT_CMD_POWER_OFF, 128 + int(unix.SIGINT)}
+		return ending{word: "power off", how: unix.LINUX_REBOOT_CMD_POWER_OFF, code: 128 + int(unix.SIGINT)}
 	case sigReboot:
-		return ending{"reboot", unix.LINUX_REBOOT_CMD_RESTART, 128 + int(unix.SIGHUP)}
+		return ending{word: "reboot", how: unix.LINUX_REBOOT_CMD_RESTART, code: 128 + int(unix.SIGHUP)}
 	}
 	return ending{word: "told by the host to end", code: exitSignalled}
 }
@@ -57,13 +72,8 @@ func (p *pid1) end(e ending) int {
 		p.say(e.word)
 	}
 	p.reaper.Close()
-	unix.Kill(-1, unix.SIGTERM)
-	unix.Kill(-1, unix.SIGCONT) // a stopped process can't act on TERM
-	e, alone := p.drain(e, p.settings.Grace)
-	if !alone {
-		p.say("killed after " + p.settings.Grace.String() + ": " + strings.Join(survivors("/proc"), " "))
-		unix.Kill(-1, unix.SIGKILL)
-		e, _ = p.drain(e, afterKill)
+	if !e.now {
+		e = p.clear(e)
 	}
 	if e.how != 0 {
 		err := unix.Reboot(e.how) // doesn't return
@@ -72,8 +82,22 @@ func (p *pid1) end(e ending) int {
 	return e.code
 }
 
-// drain collects the dead for d, or until this is the only process.
-func (p *pid1) drain(e ending, d time.Duration) (ending, bool) {
+// clear ends all other processes, with grace.
+func (p *pid1) clear(e ending) ending {
+	unix.Kill(-1, unix.SIGTERM)
+	unix.Kill(-1, unix.SIGCONT) // a stopped process can't act on TERM
+	e, done := p.drain(e, p.settings.Grace)
+	if !done {
+		p.say("killed after " + p.settings.Grace.String() + ": " + strings.Join(survivors("/proc"), " "))
+		unix.Kill(-1, unix.SIGKILL)
+		e, _ = p.drain(e, afterKill)
+	}
+	return e
+}
+
+// drain collects the dead for d, or until this is the only process or has to
+// leave at once.
+func (p *pid1) drain(e ending, d time.Duration) (_ ending, done bool) {
 	deadline := time.NewTimer(d)
 	defer deadline.Stop()
 	for {
@@ -84,7 +108,9 @@ func (p *pid1) drain(e ending, d time.Duration) (ending, bool) {
 		select {
 		case <-p.died:
 		case s := <-p.orders:
-			e = orderOf(s)
+			if e = orderOf(s); e.now {
+				return e, true
+			}
 		case <-deadline.C:
 			return e, false
 		}

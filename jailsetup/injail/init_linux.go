@@ -7,6 +7,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -89,14 +90,17 @@ func parseInit(args []string) (vnode string, command []string) {
 // "ignore", because the children would inherit that.
 func (p *pid1) listen() {
 	signal.Notify(p.died, unix.SIGCHLD)
-	signal.Notify(p.orders, unix.SIGUSR1, sigHalt, sigPowerOff, sigReboot)
+	signal.Notify(p.orders, orders()...)
 	deaf := make(chan os.Signal, 1)
 	for n := syscall.Signal(1); n <= 64; n++ {
 		switch n {
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD, unix.SIGUSR1, sigHalt, sigPowerOff, sigReboot:
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGCHLD:
 		case unix.SIGURG: // the Go runtime's own
 		case 32, 33: // the C library's own
 		default:
+			if slices.Contains(orders(), os.Signal(n)) {
+				continue
+			}
 			signal.Notify(deaf, n) // TERM among them: a host's broadcast must not end a jail
 		}
 	}
