@@ -6,11 +6,13 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"time"
 )
 
-// dialTCP connects to addr, for at most limit if that isn't 0.
-func dialTCP(ctx context.Context, addr netip.AddrPort, limit time.Duration, _ bool) (net.Conn, error) {
-	d := net.Dialer{Timeout: limit, KeepAlive: -1}
+// dialTCP connects to addr.
+func dialTCP(ctx context.Context, addr netip.AddrPort, how manner) (net.Conn, error) {
+	d := net.Dialer{Timeout: how.limit, KeepAlive: -1}
+	if how.keepAlive {
+		d.KeepAlive = 0 // its own figures
+	}
 	return d.DialContext(ctx, "tcp", addr.String())
 }

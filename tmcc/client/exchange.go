@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"time"
 
 	"emujail/protocol"
 )
@@ -203,14 +204,21 @@ func (c *Client) connect(ctx context.Context, e endpoint, req protocol.Request) 
 	return ready, nil
 }
 
-// dial makes a connection without anything on it. One that the time-out watches
-// over needs no keep-alives.
+// manner is how a TCP connection is made.
+type manner struct {
+	limit     time.Duration // for connecting; 0: the kernel's
+	eager     bool          // small writes are sent at once
+	keepAlive bool          // for who waits without a time-out
+}
+
+// dial makes a connection without anything on it.
 func (c *Client) dial(ctx context.Context, network, address string, addr netip.AddrPort) (net.Conn, error) {
-	if network == TCP && c.opts.Timeout > 0 {
-		return dialTCP(ctx, addr, c.opts.DialTimeout, c.opts.Network == TLS || c.opts.Preface != nil)
-	}
 	if network == TCP {
-		address = addr.String()
+		return dialTCP(ctx, addr, manner{
+			limit:     c.opts.DialTimeout,
+			eager:     c.opts.Network == TLS || c.opts.Preface != nil,
+			keepAlive: c.opts.Timeout == 0,
+		})
 	}
 	dialer := net.Dialer{Timeout: c.opts.DialTimeout}
 	return dialer.DialContext(ctx, network, address)

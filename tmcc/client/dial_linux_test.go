@@ -1,0 +1,41 @@
+package client
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestKeepAlive: who waits without a time-out hears of it when the other side is
+// gone without a word.
+func TestKeepAlive(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	for timeout, want := range map[time.Duration]string{0: "1 15 15 9", time.Minute: "0"} {
+		c := &Client{opts: Options{Network: TCP, Timeout: timeout}}
+		conn, err := c.dial(t.Context(), TCP, "", netip.MustParseAddrPort(ln.Addr().String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		var got string
+		conn.(*tcpConn).raw.Control(func(fd uintptr) {
+			option := func(level, name int) int { v, _ := unix.GetsockoptInt(int(fd), level, name); return v }
+			got = fmt.Sprint(option(unix.SOL_SOCKET, unix.SO_KEEPALIVE))
+			if got == "1" {
+				got = fmt.Sprint(got, " ", option(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), " ",
+					option(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL), " ", option(unix.IPPROTO_TCP, unix.TCP_KEEPCNT))
+			}
+		})
+		if got != want {
+			t.Errorf("time-out %v: keep-alive %s, want %s", timeout, got, want)
+		}
+	}
+}
