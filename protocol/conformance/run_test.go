@@ -48,6 +48,7 @@ func TestNoServer(t *testing.T) {
 		{"says nothing and stays", func(c net.Conn) { <-never; c.Close() }},
 		{"echoes", func(c net.Conn) { _, _ = io.Copy(c, c); c.Close() }},
 		{"speaks another protocol", func(c net.Conn) { _, _ = io.WriteString(c, "220 ready\r\n"); c.Close() }},
+		{"says the same to all", func(c net.Conn) { _, _ = io.Copy(io.Discard, c); _, _ = io.WriteString(c, "220 ready\r\n"); c.Close() }},
 		{"never stops", func(c net.Conn) {
 			for {
 				if _, err := c.Write(make([]byte, 1<<16)); err != nil {
