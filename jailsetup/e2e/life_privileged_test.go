@@ -247,3 +247,28 @@ func TestRebootsAtOnceWhenAdopted(t *testing.T) {
 		})
 	}
 }
+
+// TestBootWhileKilled: the end of a jail that was killed is no end of the one
+// that was booted in its place, though both are the first of their record.
+func TestBootWhileKilled(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	r.boot(v)
+	for range 5 {
+		before := r.phase(v, jail.Up)
+		r.enter(v, "sh", "-c", "trap '' TERM; sleep 1000 </dev/null >/dev/null 2>&1 &") // it takes its grace
+		killed := make(chan result)
+		go func() { killed <- r.jailsetup("kill", v) }()
+		r.phase(v, jail.Leaving)
+		r.boot(v)
+		if out := <-killed; out.code != 0 {
+			t.Fatalf("kill: %v", out.err())
+		}
+		if got := r.enter(v, "hostname"); !strings.Contains(got, "node-a") {
+			t.Errorf("hostname %q", got)
+		}
+		if j := r.phase(v, jail.Up); j.PID == before.PID {
+			t.Error("the jail that was killed runs")
+		}
+	}
+}

@@ -126,3 +126,9 @@ func (r Record) Alive() bool {
 // Pin opens a pidfd of the record's first process; os.ErrProcessDone says that
 // it has ended.
 func (r Record) Pin() (*os.File, error) { return r.pin() }
+
+// SameProcess tells whether both are of the same first process. The number of a
+// boot doesn't say so: a jail that was killed begins at 1 again.
+func (r Record) SameProcess(other Record) bool {
+	return r.PID == other.PID && r.StartTime == other.StartTime && r.BootID == other.BootID
+}

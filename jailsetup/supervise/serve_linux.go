@@ -301,7 +301,7 @@ func (s *Supervisor) takeEnd(ctx context.Context, r jail.Record, pidfd *os.File)
 	}
 	defer unlock()
 	now, err := s.host.Site.Load(r.VNode)
-	if errors.Is(err, fs.ErrNotExist) || now.Boot != r.Boot || now.Phase != jail.Up {
+	if errors.Is(err, fs.ErrNotExist) || now.Phase != jail.Up || !now.SameProcess(r) {
 		reap(pidfd)
 		return false
 	}
