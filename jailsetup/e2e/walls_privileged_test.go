@@ -94,6 +94,7 @@ func TestWalls(t *testing.T) {
 	t.Run("S16 devices", p.devices)
 	t.Run("S19 T11 ids", p.ids)
 	t.Run("S22 disk", p.disk)
+	t.Run("S23 processors", p.processorTime)
 	t.Run("T1 descriptors", p.descriptors)
 	t.Run("T5 environment", p.environment)
 	t.Run("T6 capabilities", p.capabilities)

@@ -37,6 +37,7 @@ func TestWithoutWalls(t *testing.T) {
 		{"S19 ids that are the host's", p.mappedRoot},
 		{"S22 T13 a directory of the host's", p.unboundedDisk},
 		{"S23 limits lifted", p.limitsLifted},
+		{"S23 processors shared", p.processorsShared},
 		{"S25 chroot alone", p.chrootAlone},
 		{"S26 T15 no user namespace, no filter", p.noFilter},
 		{"S29 the host's usr", p.bareUsr},

@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -104,5 +106,37 @@ func trySpawn(args []string) error {
 		_ = c.Wait() // killed
 	}
 	fmt.Println(len(children))
+	return nil
+}
+
+// trySpin computes on so many threads for so many seconds and says how much CPU
+// time it got, in seconds.
+func trySpin(args []string) error {
+	if len(args) != 2 {
+		return errors.New("want THREADS SECONDS")
+	}
+	threads, err := strconv.Atoi(args[0])
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	runtime.GOMAXPROCS(threads)
+	end := time.Now().Add(time.Duration(seconds) * time.Second)
+	var all sync.WaitGroup
+	for range threads {
+		all.Go(func() {
+			for time.Now().Before(end) {
+			}
+		})
+	}
+	all.Wait()
+	var used unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &used); err != nil {
+		return err
+	}
+	fmt.Println(time.Duration(used.Utime.Nano() + used.Stime.Nano()).Seconds())
 	return nil
 }

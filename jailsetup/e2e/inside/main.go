@@ -26,6 +26,7 @@ func attempts() map[string]func(args []string) error {
 		"rob":     tryRob,
 		"exhaust": tryExhaust,
 		"spawn":   trySpawn,
+		"spin":    trySpin,
 	}
 }
 
