@@ -29,6 +29,10 @@ type row struct {
 	proofs    []test // the same attacks with the wall taken away: each succeeds
 	noProof   string // why there is no such test
 	part      string // what is done of a count that takes long; the rest in `make soak`
+
+	// unproven are parts of the attack that are refused without the wall too, and why;
+	// none, nil.
+	unproven func() []string
 }
 
 func (r row) tests() []test { return append(r.attacks[:len(r.attacks):len(r.attacks)], r.proofs...) }
@@ -59,6 +63,11 @@ func (r row) verdict(seen results) (line string, ok bool) {
 	}
 	if r.noProof != "" {
 		line += " (no counter-proof: " + r.noProof + ")"
+	}
+	if r.unproven != nil {
+		if parts := r.unproven(); len(parts) > 0 {
+			line += " (no counter-proof of a part: " + strings.Join(parts, ", ") + ")"
+		}
 	}
 	return line, true
 }

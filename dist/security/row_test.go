@@ -37,6 +37,8 @@ func TestVerdict(t *testing.T) {
 		"a reason is no attack": {row{id: "S17", noProof: "no /dev/mem"}, said("", "", ""), "S17 MISSING (no test attacks it)"},
 		"a part is said": {row{id: "T22", title: "again", part: "10 of 100 times", attacks: []test{other}, proofs: []test{proof}}, said("", "pass", "pass"),
 			"T22 ok again, 10 of 100 times"},
+		"a part can't be proven": {row{id: "S26", title: "clock", attacks: []test{other}, proofs: []test{proof}, unproven: func() []string { return []string{"no modules", "no kexec"} }},
+			said("", "pass", "pass"), "S26 ok clock (no counter-proof of a part: no modules, no kexec)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := c.row.verdict(c.seen)

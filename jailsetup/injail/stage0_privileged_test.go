@@ -191,21 +191,28 @@ func TestCapabilities(t *testing.T) {
 }
 
 // TestKeyringIsNew: the caller's session keyring stays outside, whatever the
-// ids are mapped to.
+// caller forgot (T6). A program that no stage 0 starts has it.
 func TestKeyringIsNew(t *testing.T) {
 	const name = "session keyring"
-	var outside string
+	var outside, handedOn string
 	r := boot(t, setup{onThread: func() error {
 		_, _, errno := unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
 		outside = sessionKeyring()
 		if errno != 0 {
 			return errno
 		}
-		return nil
+		cmd := exec.Command("/proc/self/exe", name)
+		cmd.Args[0] = "probe"
+		out, err := cmd.Output()
+		handedOn = strings.TrimSpace(string(out))
+		return err
 	}})
 	inside := probeIn(r, []string{name})[name]
 	if _, err := strconv.Atoi(inside); err != nil || inside == outside {
 		t.Errorf("session keyring inside %s, of the caller %s", inside, outside)
+	}
+	if handedOn != outside {
+		t.Errorf("without stage 0 it is %s, of the caller %s", handedOn, outside)
 	}
 }
 
