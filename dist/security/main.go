@@ -18,18 +18,17 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"emujail/dist/gotest"
 )
 
 func main() {
@@ -96,72 +95,38 @@ func run(chosen []row, wrapper string) error {
 // results are outcomes of tests: pass, fail or skip, by test.
 type results map[test]string
 
-// event is one line of `go test -json` (cmd/test2json).
-type event struct {
-	Action, Package, Test, Output string
-}
-
-// maxOutput bounds what is kept of one test's words.
-const maxOutput = 64 << 10
-
 // runGroup runs tests of one package; what fails is shown on standard error.
 func (seen results) runGroup(g group, names []string, wrapper string) error {
 	tags := "privileged"
 	if g.full {
 		tags += " soak"
 	}
-	args := []string{"test", "-json", "-count=1", "-timeout", "25m", "-tags", tags, "-run", "^(" + strings.Join(names, "|") + ")$"}
+	args := []string{"-timeout", "25m", "-tags", tags, "-run", "^(" + strings.Join(names, "|") + ")$"}
 	if wrapper != "" {
 		args = append(args, "-exec", wrapper)
 	}
-	cmd := exec.Command("go", append(args, module+g.pkg)...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	words := gotest.Words{}
+	err := gotest.Run(append(args, module+g.pkg), nil, os.Stderr, func(e gotest.Event) { seen.take(e, g, words, os.Stderr) })
 	if err != nil {
-		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	readErr := seen.read(out, os.Stderr, g)
-	if err := errors.Join(readErr, cmd.Wait()); err != nil {
 		return fmt.Errorf("tests of %s: %w", g.pkg, err)
 	}
 	return nil
 }
 
-// read takes the events of one group.
-func (seen results) read(r io.Reader, shown io.Writer, g group) error {
-	said := map[string]*strings.Builder{}
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, 4<<20)
-	for sc.Scan() {
-		var e event
-		if json.Unmarshal(sc.Bytes(), &e) != nil {
-			fmt.Fprintln(shown, sc.Text()) // a word of the go command itself
-			continue
+// take takes an event of a group's.
+func (seen results) take(e gotest.Event, g group, words gotest.Words, shown io.Writer) {
+	if words.Hear(e) {
+		return
+	}
+	switch e.Action {
+	case "pass", "fail", "skip", "build-fail":
+		if e.Test != "" {
+			seen[test{g, e.Test}] = e.Action
 		}
-		switch e.Action {
-		case "output", "build-output":
-			b := said[e.Test]
-			if b == nil {
-				b = &strings.Builder{}
-				said[e.Test] = b
-			}
-			if b.Len() < maxOutput {
-				b.WriteString(e.Output)
-			}
-		case "pass", "fail", "skip", "build-fail":
-			if e.Test != "" {
-				seen[test{g, e.Test}] = e.Action
-			}
-			if b := said[e.Test]; b != nil && e.Action != "pass" {
-				fmt.Fprintf(shown, "%s %s %s\n%s", e.Action, e.Package, e.Test, b)
-			}
-			delete(said, e.Test)
+		if said := words.Take(e); said != "" && e.Action != "pass" {
+			fmt.Fprintf(shown, "%s %s %s\n%s", e.Action, e.Package, e.Test, said)
 		}
 	}
-	return sc.Err()
 }
 
 // groupsOf lists what the rows' tests are run in, each once.

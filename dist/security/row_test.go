@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"emujail/dist/gotest"
 )
 
 func TestVerdict(t *testing.T) {
@@ -78,7 +80,7 @@ func TestRows(t *testing.T) {
 	}
 }
 
-func TestRead(t *testing.T) {
+func TestTake(t *testing.T) {
 	const p = `"Package":"emujail/p"`
 	lines := []string{
 		`{"Action":"output",` + p + `,"Test":"TestA/one","Output":"noise\n"}`, `{"Action":"pass",` + p + `,"Test":"TestA/one"}`,
@@ -86,7 +88,9 @@ func TestRead(t *testing.T) {
 		`{"Action":"fail",` + p + `}`, `go: a word`,
 	}
 	seen, shown := results{}, &strings.Builder{}
-	if err := seen.read(strings.NewReader(strings.Join(lines, "\n")), shown, group{pkg: "p"}); err != nil {
+	words := gotest.Words{}
+	err := gotest.Read(strings.NewReader(strings.Join(lines, "\n")), shown, func(e gotest.Event) { seen.take(e, group{pkg: "p"}, words, shown) })
+	if err != nil {
 		t.Fatal(err)
 	}
 	if seen[test{group{pkg: "p"}, "TestA/one"}] != "pass" || seen[test{group{pkg: "p"}, "TestB"}] != "fail" || len(seen) != 2 {

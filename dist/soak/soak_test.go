@@ -5,19 +5,24 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"emujail/dist/gotest"
 )
 
-// TestRead: figures, passes and the tests' words are told apart.
-func TestRead(t *testing.T) {
+// TestListener: figures, passes and the tests' words are told apart.
+func TestListener(t *testing.T) {
 	const events = `{"Action":"output","Test":"TestA","Output":"    a_test.go:1: soak: 100 of 100 ISUP\n"}
 {"Action":"output","Test":"TestA","Output":"    a_test.go:2: nothing\n"}
 not JSON
 {"Action":"pass","Test":"TestA"}
 {"Action":"pass"}
 `
-	figures, passed, said := read(strings.NewReader(events))
-	if len(figures) != 1 || figures[0] != "100 of 100 ISUP" || passed != 1 || !strings.Contains(said, "nothing\n") || !strings.Contains(said, "not JSON") {
-		t.Errorf("%q, %d passed, %q", figures, passed, said)
+	var l listener
+	if err := gotest.Read(strings.NewReader(events), &l, l.take); err != nil {
+		t.Fatal(err)
+	}
+	if len(l.figures) != 1 || l.figures[0] != "100 of 100 ISUP" || l.passed != 1 || !strings.Contains(l.said, "nothing\n") || !strings.Contains(l.said, "not JSON") {
+		t.Errorf("%+v", l)
 	}
 }
 

@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"strings"
+
+	"emujail/dist/gotest"
 )
 
 // stage is tests that are run in full.
@@ -43,58 +41,48 @@ type runner struct {
 // figureMark begins what a test logs as a figure.
 const figureMark = "soak: "
 
-// testEvent is one line of `go test -json` (cmd/test2json).
-type testEvent struct{ Action, Test, Output string }
-
 // run runs a stage and returns its figures. What the tests say is on standard
 // error if they fail. A pattern that no test has is a failure.
 func (r runner) run(s stage) (figures []string, err error) {
-	args := []string{"test", "-json", "-count=1", "-timeout", "2h", "-tags", "privileged soak", "-run", s.tests}
+	args := []string{"-timeout", "2h", "-tags", "privileged soak", "-run", s.tests}
 	if r.exec != "" {
 		args = append(args, "-exec", r.exec)
 	}
-	cmd := exec.Command("go", append(args, s.packages...)...)
-	cmd.Env = append(os.Environ(), fmt.Sprintf("MOCK_SOAK=%d", r.requests), fmt.Sprintf("PROXY_SOAK=%d", r.requests))
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
-	}
-	figures, passed, said := read(out)
-	err = cmd.Wait()
-	if err == nil && passed == 0 {
+	env := []string{fmt.Sprintf("MOCK_SOAK=%d", r.requests), fmt.Sprintf("PROXY_SOAK=%d", r.requests)}
+	var l listener
+	err = gotest.Run(append(args, s.packages...), env, &l, l.take)
+	if err == nil && l.passed == 0 {
 		err = errors.New("no test has been run")
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, said)
+		fmt.Fprintln(os.Stderr, l.said)
 	}
-	return figures, err
+	return l.figures, err
 }
 
-// maxSaid bounds what is kept of the tests' words: the last of them.
+// listener is what is known of a stage while it runs.
+type listener struct {
+	figures []string
+	passed  int
+	said    string // the last of it
+}
+
+// maxSaid bounds what is kept of the tests' words.
 const maxSaid = 64 << 10
 
-// read reads the tests' events.
-func read(r io.Reader) (figures []string, passed int, said string) {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, 4<<20)
-	for sc.Scan() {
-		var e testEvent
-		if json.Unmarshal(sc.Bytes(), &e) != nil {
-			said += sc.Text() + "\n"
-			continue
-		}
-		if e.Action == "pass" && e.Test != "" {
-			passed++
-		}
-		if _, figure, ok := strings.Cut(e.Output, figureMark); ok {
-			figures = append(figures, strings.TrimSpace(figure))
-		}
-		said += e.Output
-		said = said[max(0, len(said)-maxSaid):]
+func (l *listener) take(e gotest.Event) {
+	if e.Action == "pass" && e.Test != "" {
+		l.passed++
 	}
-	return figures, passed, said
+	if _, figure, ok := strings.Cut(e.Output, figureMark); ok {
+		l.figures = append(l.figures, strings.TrimSpace(figure))
+	}
+	_, _ = l.Write([]byte(e.Output))
+}
+
+// Write takes words as they are.
+func (l *listener) Write(p []byte) (int, error) {
+	l.said += string(p)
+	l.said = l.said[max(0, len(l.said)-maxSaid):]
+	return len(p), nil
 }

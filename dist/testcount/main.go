@@ -8,27 +8,15 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"strings"
+
+	"emujail/dist/gotest"
 )
 
-// event is one line of `go test -json` (cmd/test2json).
-type event struct {
-	Action      string
-	Package     string
-	ImportPath  string
-	FailedBuild string // of a package that couldn't run: counted with the build
-	Test        string
-	Elapsed     float64
-	Output      string
-}
-
 func main() {
-	c := counter{output: map[string]*strings.Builder{}}
+	c := newCounter()
 	if err := c.read(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintf(os.Stderr, "testcount: %v\n", err)
 		os.Exit(1)
@@ -41,44 +29,27 @@ func main() {
 
 type counter struct {
 	passed, failed, skipped int
-	output                  map[string]*strings.Builder
+	words                   gotest.Words
+	failedIn                map[string]bool // packages with a test that failed
 }
+
+func newCounter() *counter { return &counter{words: gotest.Words{}, failedIn: map[string]bool{}} }
 
 // good is the verdict; ci says that this is the gate.
 func (c *counter) good(ci bool) bool {
 	return c.failed == 0 && c.passed > 0 && (c.skipped == 0 || !ci)
 }
 
-// maxOutput bounds what is kept of one test's words.
-const maxOutput = 64 << 10
-
 func (c *counter) read(r io.Reader, w io.Writer) error {
-	sc := bufio.NewScanner(r)
-	sc.Buffer(nil, 4<<20)
-	for sc.Scan() {
-		var e event
-		if json.Unmarshal(sc.Bytes(), &e) != nil {
-			fmt.Fprintln(w, sc.Text()) // a word of the go command itself
-			continue
-		}
-		c.take(e, w)
-	}
-	return sc.Err()
+	return gotest.Read(r, w, func(e gotest.Event) { c.take(e, w) })
 }
 
-func (c *counter) take(e event, w io.Writer) {
-	key := e.Package + e.ImportPath + " " + e.Test
-	switch e.Action {
-	case "output", "build-output":
-		b := c.output[key]
-		if b == nil {
-			b = &strings.Builder{}
-			c.output[key] = b
-		}
-		if b.Len() < maxOutput {
-			b.WriteString(e.Output)
-		}
+// take counts one event. What failed or was skipped goes to w, with its words.
+func (c *counter) take(e gotest.Event, w io.Writer) {
+	if c.words.Hear(e) {
 		return
+	}
+	switch e.Action {
 	case "pass":
 		if e.Test != "" {
 			c.passed++
@@ -88,26 +59,17 @@ func (c *counter) take(e event, w io.Writer) {
 	case "skip":
 		if e.Test != "" {
 			c.skipped++
-			fmt.Fprintf(w, "skip  %s %s\n%s", e.Package, e.Test, c.said(key))
+			fmt.Fprintf(w, "skip  %s %s\n%s", e.Package, e.Test, c.words.Take(e))
 		}
 	case "fail", "build-fail":
 		// A package fails with its tests; it counts itself only when none did.
-		if e.Test != "" || e.Action == "build-fail" || e.FailedBuild == "" && !c.anyFailedIn(e.Package) {
+		if e.Test != "" || e.Action == "build-fail" || e.FailedBuild == "" && !c.failedIn[e.Package] {
 			c.failed++
-			c.output["failed "+e.Package] = &strings.Builder{}
+			c.failedIn[e.Package] = true
 		}
-		fmt.Fprintf(w, "FAIL  %s\n%s", key, c.said(key))
+		fmt.Fprintf(w, "FAIL  %s %s\n%s", e.Package+e.ImportPath, e.Test, c.words.Take(e))
 	default:
 		return
 	}
-	delete(c.output, key)
-}
-
-func (c *counter) anyFailedIn(pkg string) bool { return c.output["failed "+pkg] != nil }
-
-func (c *counter) said(key string) string {
-	if b := c.output[key]; b != nil {
-		return b.String()
-	}
-	return ""
+	c.words.Take(e) // nobody needs them any more
 }

@@ -57,7 +57,7 @@ func TestCounter(t *testing.T) {
 		"words that are no JSON": {events: []string{"go: downloading x"}, prints: "go: downloading x\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := counter{output: map[string]*strings.Builder{}}
+			c := newCounter()
 			var out strings.Builder
 			if err := c.read(strings.NewReader(strings.Join(row.events, "\n")+"\n"), &out); err != nil {
 				t.Fatal(err)
@@ -70,19 +70,6 @@ func TestCounter(t *testing.T) {
 				t.Errorf("prints\n%s\nwant %q, not %q", out.String(), row.prints, row.doesnt)
 			}
 		})
-	}
-}
-
-// TestLongOutput: what is kept of a test that talks without end has a limit.
-func TestLongOutput(t *testing.T) {
-	c := counter{output: map[string]*strings.Builder{}}
-	var out strings.Builder
-	line := `{"Action":"output","Package":"p","Test":"TestA","Output":"` + strings.Repeat("x", 1000) + `\n"}` + "\n"
-	if err := c.read(strings.NewReader(strings.Repeat(line, 500)+`{"Action":"fail","Package":"p","Test":"TestA"}`), &out); err != nil {
-		t.Fatal(err)
-	}
-	if out.Len() < maxOutput || out.Len() > maxOutput+2000 {
-		t.Errorf("printed %d bytes, want about %d", out.Len(), maxOutput)
 	}
 }
 
