@@ -8,33 +8,20 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"time"
+
+	"emujail/jailsetup/measure"
 )
 
-// jailed is the figures of whole jails. `jailsetup bench` takes them, for anyone;
-// here they are held against what is promised.
-func jailed() []figure {
-	return []figure{
-		{name: "phase_one", limit: 1, measure: jailFigure("phase_one")},
-		{name: "kill", limit: 4, measure: jailFigure("kill")},
-		{name: "linear_50", limit: 1.3, measure: jailFigure("linear_50")},
-		{name: "mem_outside", unit: "MiB", limit: 1, measure: jailFigure("mem_outside")},
-		{name: "idle_cpu", unit: "%", limit: 0.5, measure: jailFigure("idle_cpu")},
-		{name: "mem_inside", unit: "MiB", limit: 4, measure: jailFigure("mem_inside")},
-		{name: "adoption", unit: "s", limit: 1, measure: jailFigure("adoption")},
-		{name: "enter", unit: "ms", limit: 50, measure: jailFigure("enter")},
-		{name: "lan", limit: 0.9, least: true, measure: jailFigure("lan")},
-		{name: "shape_rate", unit: "%", limit: 5, measure: jailFigure("shape_rate")},
-		{name: "shape_delay", unit: "%", limit: 99, least: true, measure: jailFigure("shape_delay")},
-		{name: "delay_kpps", limit: 120, least: true, measure: jailFigure("delay_kpps")},
-		{name: "neighbour", limit: 2, measure: jailFigure("neighbour")},
+// jailed is the figures of whole jails, outside and inside. `jailsetup bench` takes
+// them, for anyone, and knows what is promised.
+func jailed() (list []figure) {
+	for _, f := range measure.Figures() {
+		list = append(list, figure{name: f.Name, unit: f.Unit, limit: f.Limit, least: f.Least,
+			measure: func(b *bench) (float64, error) { return b.jailFigure(f) }})
 	}
+	return list
 }
-
-// together are figures of the same twenty idle jails: those that are wanted are
-// taken in one go.
-func together() []string { return []string{"mem_outside", "idle_cpu", "mem_inside", "adoption"} }
 
 // jailPrograms are what a host of jails needs, in one directory.
 func jailPrograms() []string {
@@ -44,32 +31,25 @@ func jailPrograms() []string {
 	}
 }
 
-// taken is what `jailsetup bench` says of a figure.
-type taken struct {
-	Name  string
-	Value float64
-	Notes []string
-}
-
-// jailFigure has jailsetup measure one figure, and others that share its jails.
-func jailFigure(name string) func(*bench) (float64, error) {
-	return func(b *bench) (float64, error) {
-		said, ok := b.taken[name]
-		if !ok {
-			names := []string{name}
-			if slices.Contains(together(), name) {
-				names = slices.DeleteFunc(together(), func(n string) bool { return !b.wants(n) })
+// jailFigure has jailsetup measure one figure, and with it the others that are
+// wanted of its jails.
+func (b *bench) jailFigure(f measure.Figure) (float64, error) {
+	if _, ok := b.taken[f.Name]; !ok {
+		names := []string{f.Name}
+		for _, other := range measure.Figures() {
+			if f.Idle() && other.Idle() && other.Name != f.Name && b.wants(other.Name) {
+				names = append(names, other.Name)
 			}
-			if err := b.takeJails(names); err != nil {
-				return 0, err
-			}
-			said = b.taken[name]
 		}
-		for _, note := range said.Notes {
-			b.note("%s", note)
+		if err := b.takeJails(names); err != nil {
+			return 0, err
 		}
-		return said.Value, nil
 	}
+	said := b.taken[f.Name]
+	for _, note := range said.Notes {
+		b.note("%s", note)
+	}
+	return said.Value, nil
 }
 
 // jailsTimeout bounds the measuring of all of them: they take some five minutes.
@@ -96,7 +76,7 @@ func (b *bench) takeJails(names []string) error {
 	cmd.Stderr = os.Stderr
 	out, runErr := cmd.Output()
 	for line := range bytes.Lines(out) {
-		var said taken
+		var said measure.Figure
 		if err := json.Unmarshal(line, &said); err != nil {
 			return fmt.Errorf("jailsetup bench: %w", err)
 		}

@@ -25,6 +25,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"emujail/jailsetup/measure"
 )
 
 // figure is one line of the table.
@@ -38,7 +40,7 @@ type figure struct {
 
 // figures are all that there are, a list a file.
 func figures() []figure {
-	return slices.Concat(wire(), proxied(), jailed(), inside())
+	return slices.Concat(wire(), proxied(), jailed())
 }
 
 // bench is what a measurement works with.
@@ -46,7 +48,7 @@ type bench struct {
 	dir    string // of its own, removed at the end
 	wanted []figure
 	built  map[string]string
-	taken  map[string]taken // what jailsetup has measured already
+	taken  map[string]measure.Figure // what jailsetup has measured already
 }
 
 func (b *bench) wants(name string) bool {
@@ -89,7 +91,7 @@ func run(list []figure) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{dir: dir, wanted: list, built: map[string]string{}, taken: map[string]taken{}}
+	b := &bench{dir: dir, wanted: list, built: map[string]string{}, taken: map[string]measure.Figure{}}
 	within := 0
 	for _, f := range list {
 		value, err := f.measure(b)

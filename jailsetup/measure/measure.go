@@ -88,9 +88,18 @@ func Names() (names []string, about map[string]string) {
 	return names, about
 }
 
-// idle tells whether the figure is of idle jails: those in a row share them.
-func (m measurement) idle() bool {
-	return slices.Contains([]string{"mem_outside", "idle_cpu", "mem_inside", "adoption"}, m.Name)
+// Figures are all that can be taken, in order, without values.
+func Figures() (all []Figure) {
+	for _, m := range table() {
+		all = append(all, m.Figure)
+	}
+	return all
+}
+
+// Idle tells whether the figure is of twenty idle jails. Those that are taken in a
+// row share them.
+func (f Figure) Idle() bool {
+	return slices.Contains([]string{"mem_outside", "idle_cpu", "mem_inside", "adoption"}, f.Name)
 }
 
 // Take measures those named, each on a fresh testbed but those of the same idle
@@ -110,7 +119,7 @@ func Take(ctx context.Context, o Options, names []string, report func(Figure)) (
 		if !slices.Contains(names, m.Name) {
 			continue
 		}
-		if !m.idle() {
+		if !m.Idle() {
 			err = leave()
 		}
 		if err == nil && h == nil {
@@ -120,7 +129,7 @@ func Take(ctx context.Context, o Options, names []string, report func(Figure)) (
 		if err == nil {
 			err = m.take(ctx, h, &f)
 		}
-		if err == nil && !m.idle() {
+		if err == nil && !m.Idle() {
 			err = leave()
 		}
 		if err != nil {
