@@ -37,7 +37,7 @@ func (s *server) handle(w job) {
 		}
 	}()
 	v := visit{jail: j, start: w.start, line: Line{Time: w.start.UTC(), VNode: j.vnode}} // zones are files
-	defer func() { s.leftovers.add(v.tmcd) }()
+	defer func() { s.spent.add(v.tmcd) }()
 	defer conn.Close()
 	cut := context.AfterFunc(j.alive, func() { _ = conn.Close() })
 	defer cut()

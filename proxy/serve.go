@@ -24,7 +24,7 @@ type server struct {
 	gate       gate
 	neighbours neighbours
 	workers    workers
-	leftovers  leftovers
+	spent      spent
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
 	signatures *control.Signatures
@@ -56,7 +56,7 @@ func (s *server) live(ctx context.Context, cut context.CancelFunc) error {
 	err := s.run(ctx)
 	s.drain(cut)
 	s.workers.end()
-	s.leftovers.close()
+	s.spent.close()
 	if s.leave != nil {
 		s.leave()
 	}
@@ -172,7 +172,7 @@ func (s *server) remove(vnode string) error {
 		return fmt.Errorf("no vnode %q", vnode)
 	}
 	err := j.close()
-	s.leftovers.close()
+	s.spent.close()
 	return err
 }
 

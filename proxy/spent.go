@@ -8,34 +8,34 @@ import (
 
 // How long a connection that is done with stays open, and how many do.
 const (
-	leftoverPause = 20 * time.Millisecond
-	maxLeftovers  = 64
+	spentPause = 20 * time.Millisecond
+	maxSpent   = 64
 )
 
-// leftovers are connections to tmcd that have brought a whole answer: both sides
+// spent is connections to tmcd that have brought a whole answer: both sides
 // have said their last. They are closed many at a time. The scheduler is told of
 // a close, and when nothing else is to do it wakes its watchman for each, which
 // costs as much as a request.
-type leftovers struct {
+type spent struct {
 	mu    sync.Mutex
 	list  []io.Closer
 	timer *time.Timer // runs while there is something in list
 }
 
 // add takes c over. nil is nothing.
-func (l *leftovers) add(c io.Closer) {
+func (l *spent) add(c io.Closer) {
 	if c == nil {
 		return
 	}
 	l.mu.Lock()
 	l.list = append(l.list, c)
-	full := len(l.list) == maxLeftovers
+	full := len(l.list) == maxSpent
 	switch {
 	case full || len(l.list) > 1:
 	case l.timer == nil:
-		l.timer = time.AfterFunc(leftoverPause, l.close)
+		l.timer = time.AfterFunc(spentPause, l.close)
 	default:
-		l.timer.Reset(leftoverPause)
+		l.timer.Reset(spentPause)
 	}
 	l.mu.Unlock()
 	if full {
@@ -45,7 +45,7 @@ func (l *leftovers) add(c io.Closer) {
 
 // close closes all that there are. What they say to it is nobody's business: they
 // have said all that counted.
-func (l *leftovers) close() {
+func (l *spent) close() {
 	l.mu.Lock()
 	list := l.list
 	l.list = nil
