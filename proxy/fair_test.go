@@ -205,3 +205,35 @@ func TestSlowCallerGivesItsPlaceAtTmcdAway(t *testing.T) {
 		t.Errorf("the slow one, in the end: %d bytes, %v", n, err)
 	}
 }
+
+// A question by UDP that tmcd doesn't answer, as it does with an empty answer,
+// holds no place at tmcd while it waits.
+func TestDatagramHoldsNoPlaceAtTmcd(t *testing.T) {
+	tmcd := startTmcd(t, nil)
+	mute, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(tmcd.addr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	path := serveAlone(t, Options{Tmcd: Tmcd{Servers: servers(tmcd)}, Limits: Limits{Pool: 1}})
+	waits := dial(t, path)
+	defer waits.Close()
+	io.WriteString(waits, "USEUDP=1 VERSION=40 accounts ")
+	waits.CloseWrite()
+	if _, err := mute.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := waits.Read(make([]byte, 1))
+		ended <- err
+	}()
+	if reply, err := ask(t, path, "status "); err != nil || !strings.Contains(reply, "as=pcvm1-1 ") {
+		t.Errorf("%q, %v", reply, err)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("the datagram's end came before: %v", err)
+	default:
+	}
+}

@@ -165,6 +165,7 @@ func (s *server) relay(v *visit, req request) error {
 	out := &answer{
 		conn: v.r.conn, limit: s.o.Deadlines.Write,
 		slow: func() {}, failed: func() { s.tmcdErrors.Add(1) }, sent: func() { s.attestor.release(&v.who) },
+		udp: req.useUDP,
 	}
 	defer func() { v.line.ReplyBytes, v.tmcd = out.written, out.tmcd }()
 	if req.command == bossinfo {

@@ -86,16 +86,23 @@ func (s *tmcds) round(ctx context.Context, q question, out *answer) (err error) 
 type answer struct {
 	conn    net.Conn
 	limit   time.Duration // for one piece
-	slow    func()        // called when the caller is slow, perhaps more than once
+	slow    func()        // called when tmcd is waited for no more, perhaps more than once
 	failed  func()        // called when a tmcd couldn't be reached
 	sent    func()        // called when a request is on its way
+	udp     bool          // no tmcd works for long at it, and an empty answer never comes
 	tmcd    io.Closer     // the connection that brought the whole answer
 	written int64
 	err     error // of the caller's side
 }
 
-// Sent implements client.Attendant.
-func (a *answer) Sent() { a.sent() }
+// Sent implements client.Attendant. A datagram on its way needs no place at tmcd
+// any more: two jails with questions that have no answer would hold all places.
+func (a *answer) Sent() {
+	a.sent()
+	if a.udp {
+		a.slow()
+	}
+}
 
 // Done implements client.Attendant.
 func (a *answer) Done(c io.Closer) { a.tmcd = c }
