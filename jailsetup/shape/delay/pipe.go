@@ -22,7 +22,7 @@ type queue struct {
 	red     redState
 	store   *store
 	waiting []packet // heap by due, then by seq
-	bytes   int      // memory of what waits
+	held    holding  // memory of what waits
 	lastDue int64
 	seq     uint64
 	offered uint64 // packets, after cutting
@@ -96,18 +96,13 @@ func (q *queue) enter(now int64, frame []byte, w wire) {
 			return
 		}
 	}
-	size := chunkSize(len(frame))
-	if q.bytes+size > q.pipe.MaxBytes {
-		q.count.Overflow += uint64(w.packets)
-		return
-	}
-	data := q.store.take(len(frame))
+	room := q.pipe.MaxBytes - q.held.bytes()
+	data := q.store.take(len(frame), room, &q.held)
 	if data == nil {
 		q.count.Overflow += uint64(w.packets)
 		return
 	}
 	copy(data, frame)
-	q.bytes += size
 	q.seq++
 	q.push(packet{due: q.dueOf(now), seq: q.seq, data: data})
 }
@@ -155,8 +150,7 @@ func (q *queue) dropped(p packet) {
 }
 
 func (q *queue) free(p packet) {
-	q.bytes -= chunkSize(len(p.data))
-	q.store.give(p.data)
+	q.store.give(p.data, &q.held)
 }
 
 // clear drops everything, when the link goes.

@@ -53,8 +53,8 @@ func TestDelayIsExactAndInOrder(t *testing.T) {
 			t.Fatalf("at %d ms: %v", n+10, got)
 		}
 	}
-	if c := q.counters(); c.Packets != 100 || c.Bytes != 6000 || c.Waiting != 0 || q.bytes != 0 {
-		t.Errorf("counters %+v, %d bytes held", c, q.bytes)
+	if c := q.counters(); c.Packets != 100 || c.Bytes != 6000 || c.Waiting != 0 || q.held.bytes() != 0 {
+		t.Errorf("counters %+v, %d bytes held", c, q.held.bytes())
 	}
 }
 
@@ -158,7 +158,7 @@ func TestBounds(t *testing.T) {
 		t.Errorf("%+v: without memory a frame is dropped, and counted", full.count)
 	}
 	q.clear()
-	if q.bytes != 0 || len(q.waiting) != 0 {
+	if q.held.bytes() != 0 || len(q.waiting) != 0 {
 		t.Error("clear leaves something")
 	}
 }
@@ -166,20 +166,60 @@ func TestBounds(t *testing.T) {
 func TestStoreKeepsWhatItHas(t *testing.T) {
 	grown := 0
 	s := &store{grow: func(n int) ([]byte, error) { grown++; return make([]byte, n), nil }}
+	var h holding
 	for range 10_000 {
 		for _, n := range [...]int{60, 1500, 9000, 65000} {
-			b := s.take(n)
+			b := s.take(n, maxPipeBytes, &h)
 			if len(b) != n {
 				t.Fatalf("%d bytes for %d", len(b), n)
 			}
-			s.give(b)
+			s.give(b, &h)
 		}
 	}
 	if grown != len(chunkSizes) {
 		t.Errorf("memory was obtained %d times, want once a size", grown)
 	}
-	if s.take(maxFrame+1) != nil {
+	if s.take(maxFrame+1, maxPipeBytes, &h) != nil {
 		t.Error("a frame larger than the largest")
+	}
+	if h.bytes() != 0 || s.out.bytes() != 0 {
+		t.Errorf("holds %v of %v", h, s.out)
+	}
+}
+
+// TestStoreIsShared: queues that take what they get leave room to one that asks
+// for little, of any size, meanwhile and afterwards (T16).
+func TestStoreIsShared(t *testing.T) {
+	for greedy, frame := range map[string]int{"small frames": 60, "usual ones": 1500, "large ones": 65000} {
+		t.Run(greedy, func(t *testing.T) {
+			s := &store{grow: heap}
+			var flood []*queue
+			for range 20 {
+				q := newQueue(Pipe{Delay: 10 * time.Second}, s)
+				for q.count.Overflow == 0 {
+					q.arrive(0, append(numbered(0), make([]byte, frame)...))
+				}
+				flood = append(flood, q)
+			}
+			modest := newQueue(Pipe{Delay: 10 * time.Second}, s)
+			little := func() {
+				t.Helper()
+				for _, n := range [...]int{0, 1500, 9000, 65000} {
+					for range 15 {
+						modest.arrive(0, append(numbered(0), make([]byte, n)...))
+					}
+				}
+				if c := modest.counters(); c.Overflow != 0 || c.Waiting != 60 {
+					t.Errorf("of 60 frames: %+v", c)
+				}
+				modest.clear()
+			}
+			little()
+			for _, q := range flood {
+				q.clear()
+			}
+			little()
+		})
 	}
 }
 
@@ -230,8 +270,8 @@ func FuzzArrive(f *testing.F) {
 			q.sent(pk)
 			drainAll++
 		}
-		if q.bytes != 0 || uint64(drainAll) > 0 && q.count.Packets == 0 {
-			t.Errorf("%d frames, %+v, %d bytes held", drainAll, q.count, q.bytes)
+		if q.held.bytes() != 0 || uint64(drainAll) > 0 && q.count.Packets == 0 {
+			t.Errorf("%d frames, %+v, %d bytes held", drainAll, q.count, q.held.bytes())
 		}
 	})
 }
