@@ -68,7 +68,7 @@ func (s *server) serve(v *visit) error {
 		return err
 	}
 	defer leave()
-	s.active.Add(1)
+	s.procs.see(v.start, s.active.Add(1))
 	defer s.active.Add(-1)
 
 	v.who, err = s.attestor.identify(v.r.conn, j.home)

@@ -25,6 +25,7 @@ type server struct {
 	neighbours neighbours
 	workers    workers
 	spent      spent
+	procs      *procs
 	tmcd       atomic.Pointer[tmcds] // nil until somebody said whom to ask
 	boss       atomic.Pointer[control.Conn]
 	signatures *control.Signatures
@@ -69,7 +70,7 @@ func newServer(life context.Context, o Options) (*server, error) {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail)}
+	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail), procs: newProcs()}
 	s.workers = workers{work: s.handle, idle: make(chan job)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -98,8 +99,20 @@ func (s *server) useLimits(l Limits) {
 	s.gate.resize(l.Pool - before)
 }
 
+// spinTime is how long one request may keep the processor while tmcd answers.
+const spinTime = 400 * time.Microsecond
+
+// spin is for a request that has the proxy for itself: with others, to do their
+// work is the better way to wait.
+func (s *server) spin() time.Duration {
+	if s.active.Load() > 1 {
+		return 0
+	}
+	return spinTime
+}
+
 func (s *server) useTmcd(t Tmcd) error {
-	tmcds, err := newTmcds(t, s.o.Deadlines, func() { s.redirects.Add(1) })
+	tmcds, err := newTmcds(t, s.o.Deadlines, func() { s.redirects.Add(1) }, s.spin)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ type health struct {
 
 // newTmcds makes clients for t. A handshake, connect or answer takes as long as d
 // says.
-func newTmcds(t Tmcd, d Deadlines, redirected func()) (*tmcds, error) {
+func newTmcds(t Tmcd, d Deadlines, redirected func(), spin func() time.Duration) (*tmcds, error) {
 	s := &tmcds{Tmcd: t, now: time.Now}
 	network := client.TCP
 	if t.Handshake != nil {
@@ -76,7 +76,7 @@ func newTmcds(t Tmcd, d Deadlines, redirected func()) (*tmcds, error) {
 	for _, server := range t.Servers {
 		o := client.Options{
 			Network: network, Servers: []client.Server{server}, Handshake: t.Handshake,
-			Redirect: follow, Timeout: d.Progress, DialTimeout: d.Dial, RefusedWait: -1,
+			Redirect: follow, Timeout: d.Progress, DialTimeout: d.Dial, RefusedWait: -1, Spin: spin,
 		}
 		if t.ProxyHeader[server.Name] {
 			o.Preface = preface

@@ -67,7 +67,7 @@ func TestHealth(t *testing.T) {
 	s, err := newTmcds(Tmcd{Servers: []client.Server{
 		{Name: "a", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.1")}},
 		{Name: "b", Addrs: []netip.Addr{netip.MustParseAddr("10.0.0.2")}},
-	}}, DefaultDeadlines(), func() {})
+	}}, DefaultDeadlines(), func() {}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

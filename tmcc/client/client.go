@@ -34,6 +34,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"emujail/protocol"
@@ -97,6 +98,12 @@ type Options struct {
 	// Zero: the kernel's limit for the one, HandshakeTimeout for the other.
 	DialTimeout time.Duration
 
+	// Spin, if not nil, says how long to look for the answer of a plain TCP request
+	// before sleeping until it comes: to be woken costs as much as a tmcd on the same
+	// host takes. It is asked when the request is on its way; after an answer that
+	// took longer, not at the next ones.
+	Spin func() time.Duration
+
 	// RefusedWait is the pause after all ports refused, before the next round.
 	// Zero: 10 s (1 s for Unix). Negative: no next round, the refusal is the
 	// result.
@@ -116,8 +123,9 @@ const HandshakeTimeout = 60 * time.Second
 // A Client asks requests as its Options say. It holds no connection between
 // them and may be used by many goroutines at once.
 type Client struct {
-	opts Options
-	log  *slog.Logger
+	opts   Options
+	log    *slog.Logger
+	inVain atomic.Int32 // for how many requests more Spin isn't asked
 }
 
 // New checks o and fills in its defaults.

@@ -196,6 +196,24 @@ func (c *tcpConn) readNow(p []byte) (n int, err error) {
 	return n, err
 }
 
+// comes looks again and again, for d at most, whether there is something to read,
+// or an error: who reads next hears of it.
+func comes(conn net.Conn, d time.Duration) (found bool) {
+	c, ok := conn.(*tcpConn)
+	if !ok {
+		return false
+	}
+	end := time.Now().Add(d)
+	_ = c.raw.Control(func(fd uintptr) {
+		var one byte
+		for !found && time.Now().Before(end) {
+			_, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&one)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+			found = errno != syscall.EAGAIN
+		}
+	})
+	return found
+}
+
 func receive(fd uintptr, p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil

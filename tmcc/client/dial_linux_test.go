@@ -39,3 +39,41 @@ func TestKeepAlive(t *testing.T) {
 		}
 	}
 }
+
+// TestSpin: who looked for an answer in vain doesn't look at the next ones.
+func TestSpin(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	asked := 0
+	c := &Client{opts: Options{Network: TCP, Spin: func() time.Duration { asked++; return time.Millisecond }}}
+	conn, err := c.dial(t.Context(), TCP, "", netip.MustParseAddrPort(ln.Addr().String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for range spinPause + 2 {
+		c.spin(conn)
+	}
+	if asked != 2 {
+		t.Errorf("looked %d times of %d in vain, want 2", asked, spinPause+2)
+	}
+	tmcd, err := ln.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmcd.Write([]byte("answer"))
+	if !comes(conn, time.Minute) {
+		t.Error("an answer isn't seen")
+	}
+	buf := make([]byte, 10)
+	if n, err := conn.Read(buf); string(buf[:n]) != "answer" {
+		t.Errorf("read %q, %v", buf[:n], err)
+	}
+	tmcd.Close()
+	if !comes(conn, time.Minute) {
+		t.Error("an end isn't seen")
+	}
+}

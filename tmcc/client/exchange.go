@@ -130,6 +130,7 @@ func (x exchange) attempt(ctx context.Context, e endpoint) (*redirect, error) {
 		return nil, x.judge(ctx, "send to", e, err)
 	}
 	attendant.Sent()
+	x.c.spin(conn)
 	target, err := x.receive(conn)
 	if err != nil {
 		conn.Close()
@@ -141,6 +142,20 @@ func (x exchange) attempt(ctx context.Context, e endpoint) (*redirect, error) {
 	}
 	attendant.Done(conn)
 	return nil, nil
+}
+
+// spinPause is for how many requests nobody looks for an answer after one that
+// didn't come while somebody did.
+const spinPause = 15
+
+// spin looks for the answer, if that has a chance.
+func (c *Client) spin(conn net.Conn) {
+	if c.opts.Spin == nil || c.inVain.Load() > 0 && c.inVain.Add(-1) >= 0 {
+		return
+	}
+	if d := c.opts.Spin(); d > 0 && !comes(conn, d) {
+		c.inVain.Store(spinPause)
+	}
 }
 
 // alone is the attendant where there is none.
