@@ -42,7 +42,8 @@ type server struct {
 
 // Serve answers requests until ctx ends or the supervisor says so; then it
 // accepts nothing new and gives those under way Deadlines.Drain. The error is
-// about beginning, or nil: no request ends it.
+// about beginning, or nil: no request ends it. It changes the process's GOMAXPROCS
+// (see procs).
 func Serve(ctx context.Context, o Options) error {
 	life, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()

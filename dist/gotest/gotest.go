@@ -1,5 +1,6 @@
 // Package gotest runs `go test -json` and reads its events, for the programs that
-// make something of them: testcount, security and soak.
+// make something of them: testcount, security and soak. Each takes events one by
+// one; [Words] keeps, within a bound, what a test said until it is known how it ended.
 package gotest
 
 import (
