@@ -62,7 +62,7 @@ func (s Site) trunk(kind string) network.Trunk {
 	if !s.reachesPeers(kind) {
 		return network.Trunk{}
 	}
-	t := network.Trunk{Peers: s.Peers}
+	t := network.Trunk{Peers: s.Peers, Hosts: s.Peers}
 	t.Local, _ = netip.ParseAddr(s.Control.Address) // checked before; empty: the kernel chooses
 	return t
 }

@@ -89,7 +89,7 @@ func (h *Host) tunnelLink(t protocol.Tunnel, n int) (network.ExperimentLink, err
 	}
 	if !h.isOwn(far, t) {
 		l.Trunk = h.Site.trunk(typeAny)
-		l.Trunk.Peers = []netip.Addr{far}
+		l.Trunk.Peers = []netip.Addr{far} // of its Hosts, see carries
 		l.MTU = h.Site.linkMTU(typeAny)
 	}
 	return l, nil

@@ -33,7 +33,7 @@ TUNNEL=600 MEMBER=1 KEY='tunnel_srcip' VALUE='192.0.2.1'
 // else fails the boot.
 func TestTunnelLinks(t *testing.T) {
 	peer := netip.MustParseAddr("192.0.2.2")
-	carried := NetSite{Tunnels: "vxlan", Peers: []netip.Addr{peer}}
+	carried := NetSite{Tunnels: "vxlan", Peers: []netip.Addr{peer, netip.MustParseAddr("192.0.2.4")}}
 	for _, row := range []struct {
 		name, style, far string
 		site             NetSite
@@ -42,8 +42,8 @@ func TestTunnelLinks(t *testing.T) {
 		{"refused", "gre", "192.0.2.2", NetSite{}, "tunnel tun-ab (gre) is not provided: this kernel has no such tunnels (site file: tolerate: [gre]"},
 		{"refused without style", "", "192.0.2.2", NetSite{Tolerate: []string{"gre"}}, "tunnel tun-ab (vtun) is not provided"},
 		{"tolerated", "gre", "192.0.2.2", NetSite{Tolerate: []string{"egre", "gre"}}, "; tunnel tun-ab (gre)"},
-		{"to a peer", "gre", "192.0.2.2", carried, "eth3 tun-ab 02:0a:01:05:02:01 [10.1.5.2/24] 1450 [192.0.2.2]; "},
-		{"on this host", "vtun", "192.0.2.1", carried, "eth3 tun-ab 02:0a:01:05:02:01 [10.1.5.2/24] 0 []; "},
+		{"to a peer", "gre", "192.0.2.2", carried, "eth3 tun-ab 02:0a:01:05:02:01 [10.1.5.2/24] 1450 [192.0.2.2] of [192.0.2.2 192.0.2.4]; "},
+		{"on this host", "vtun", "192.0.2.1", carried, "eth3 tun-ab 02:0a:01:05:02:01 [10.1.5.2/24] 0 [] of []; "},
 		{"to nobody we know", "gre", "192.0.2.3", carried, "is not provided"},
 		{"to nobody we know, tolerated", "gre", "192.0.2.3", NetSite{Tunnels: "vxlan", Tolerate: []string{"gre"}}, "; tunnel tun-ab (gre)"},
 		{"no far end", "gre", "", carried, "tunnel_dstip"},
@@ -58,7 +58,7 @@ func TestTunnelLinks(t *testing.T) {
 			links, missing, err := h.tunnelLinks(Wish{Tunnels: all}, 2)
 			got := ""
 			for _, l := range links {
-				got = fmt.Sprintf("%s %s %s %v %d %v", l.Name, l.LAN, l.MAC, l.Addrs, l.MTU, l.Trunk.Peers)
+				got = fmt.Sprintf("%s %s %s %v %d %v of %v", l.Name, l.LAN, l.MAC, l.Addrs, l.MTU, l.Trunk.Peers, l.Trunk.Hosts)
 			}
 			got += "; " + strings.Join(missing, ", ")
 			if err != nil {

@@ -27,6 +27,9 @@ import (
 type Trunk struct {
 	Local netip.Addr   `json:"local"` // the host's, as the others know it; invalid: the kernel's choice
 	Peers []netip.Addr `json:"peers"`
+	// Hosts are all that any LAN of this host may reach, Peers among them: the
+	// one wall of the host takes frames from these, whatever LAN they are of.
+	Hosts []netip.Addr `json:"hosts"`
 }
 
 // trunkName names the trunk's device beside a bridge.
@@ -53,7 +56,7 @@ func (t Trunk) ensure(ns *os.File, experiment, bridge string, mtu int) error {
 	if len(t.Peers) == 0 {
 		return nil
 	}
-	if err := ensurePeersTable(t.Peers); err != nil {
+	if err := ensurePeersTable(t.Hosts); err != nil {
 		return err
 	}
 	name := trunkName(bridge)
@@ -236,7 +239,9 @@ func peersSet() *nftables.Set {
 	}
 }
 
-func ensurePeersTable(peers []netip.Addr) error {
+// ensurePeersTable makes the set that of these hosts. It is the host's, not a
+// LAN's: to leave out who has no part in one LAN would cut the others.
+func ensurePeersTable(hosts []netip.Addr) error {
 	s := peersSet()
 	link := when(l4proto(unix.IPPROTO_UDP), destPort(LinkPort))
 	err := apply(table{
@@ -256,9 +261,9 @@ func ensurePeersTable(peers []netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	want, surplus := entries{set: s, list: peerElements(peers...)}, entries{set: s}
+	want, surplus := entries{set: s, list: peerElements(hosts...)}, entries{set: s}
 	for _, e := range have {
-		if a, ok := netip.AddrFromSlice(e.Key); !ok || !slices.Contains(peers, a) {
+		if a, ok := netip.AddrFromSlice(e.Key); !ok || !slices.Contains(hosts, a) {
 			surplus.list = append(surplus.list, nftables.SetElement{Key: e.Key})
 		}
 	}

@@ -43,6 +43,12 @@ func (h *farHost) on(s plan.Step, st *plan.State, log *[]plan.Undo) {
 	})
 }
 
+// knows puts one more host into the list of the site file.
+func (h *farHost) knows(other netip.Addr) {
+	h.trunk.Peers = append(h.trunk.Peers, other)
+	h.trunk.Hosts = h.trunk.Peers
+}
+
 func (h *farHost) jail(n byte, experiment, lan string) *farJail {
 	h.t.Helper()
 	j := &farJail{ns: newNS(h.t), addr: netip.AddrFrom4([4]byte{10, 1, 1, n}), host: h}
@@ -77,8 +83,8 @@ func twoHosts(t *testing.T) (a, b *farHost) {
 	addrA, addrB := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
 	addUplink(t, "nic0", addrA, addrB, other)
 	dir := t.TempDir()
-	a = &farHost{r, nil, filepath.Join(dir, "a"), Trunk{Local: addrA, Peers: []netip.Addr{addrB}}}
-	b = &farHost{r, other, filepath.Join(dir, "b"), Trunk{Peers: []netip.Addr{addrA}}}
+	a = &farHost{r, nil, filepath.Join(dir, "a"), Trunk{Local: addrA, Peers: []netip.Addr{addrB}, Hosts: []netip.Addr{addrB}}}
+	b = &farHost{r, other, filepath.Join(dir, "b"), Trunk{Peers: []netip.Addr{addrA}, Hosts: []netip.Addr{addrA}}}
 	return a, b
 }
 
@@ -121,6 +127,22 @@ func TestTrunk(t *testing.T) {
 	w.send(ethernet(lanMAC(2), lanMAC(9), 0x0800, udp4(one.addr, two.addr, 99, 99, "<foreign MAC>")))
 	if seen.sees("<foreign MAC>") {
 		t.Error("a frame with a foreign MAC arrives at the other host")
+	}
+}
+
+// A LAN that reaches one host of several, as a carried tunnel does, takes
+// nothing from the LANs that reach them all.
+func TestTrunkOfTwo(t *testing.T) {
+	a, b := twoHosts(t)
+	third := netip.MustParseAddr("192.0.2.9") // is silent
+	a.knows(third)
+	one, two := a.jail(1, "p/one", "lan0"), b.jail(2, "p/one", "lan0")
+	a.trunk.Peers = []netip.Addr{third}
+	a.jail(3, "p/one", "tunnel600")
+	w, seen := b.wire(two.ns, "eth1"), a.wire(one.ns, "eth1")
+	w.send(ethernet(MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, lanMAC(2), 0x0800, udp4(two.addr, one.addr, 99, 99, "<of the second>")))
+	if !seen.sees("<of the second>") {
+		t.Error("with a tunnel to the third host, frames of the second host's are dropped")
 	}
 }
 
@@ -176,7 +198,7 @@ func TestTrunkUndo(t *testing.T) {
 	if n := strings.Count(list(), "link vx-"); n != 1 {
 		t.Errorf("%d trunks for two jails of a LAN", n)
 	}
-	a.trunk.Peers = append(a.trunk.Peers, netip.MustParseAddr("192.0.2.9"))
+	a.knows(netip.MustParseAddr("192.0.2.9"))
 	three := a.jail(3, "p/one", "lan0") // the site file has changed
 	one.kill()
 	two.kill()
