@@ -202,7 +202,12 @@ func ensureUplink(ctx context.Context, c Control, ns *os.File) error {
 	if link != nil && !isUplink(link, c) {
 		return fmt.Errorf("device %s exists and is not ours (setting: control uplink)", c.Uplink)
 	}
-	if link == nil || !hasLink(ns, controlUplink) {
+	// What can't be looked up isn't missing: running jails stand on it.
+	stands, err := hasLink(ns, controlUplink)
+	if err != nil {
+		return err
+	}
+	if link == nil || !stands {
 		if link, err = makeUplink(ctx, h, c, ns); err != nil {
 			return err
 		}
@@ -224,14 +229,15 @@ func isUplink(l netlink.Link, c Control) bool {
 	return l.Type() == "veth" && (slices.Equal(l.Attrs().HardwareAddr, mac[:]) || l.Attrs().Alias == uplinkAlias)
 }
 
-func hasLink(ns *os.File, name string) bool {
-	found := false
-	err := withRoutes(ns, func(h *netlink.Handle) error {
+// hasLink says whether the namespace has the link; it doesn't take a look that
+// went wrong for a no.
+func hasLink(ns *os.File, name string) (found bool, err error) {
+	err = withRoutes(ns, func(h *netlink.Handle) error {
 		l, err := linkByName(h, name)
 		found = l != nil
 		return err
 	})
-	return err == nil && found
+	return found, err
 }
 
 func makeUplink(ctx context.Context, h *netlink.Handle, c Control, ns *os.File) (netlink.Link, error) {

@@ -161,6 +161,24 @@ func TestEnsureControlAgain(t *testing.T) {
 	}
 }
 
+// A look at the uplink that goes wrong is an error: jails that run keep it.
+func TestUplinkUnseen(t *testing.T) {
+	r := newRig(t)
+	ns, err := openPin(r.c.RunDir, controlPin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ns.Close(); err != nil { // nobody can look into it
+		t.Fatal(err)
+	}
+	if err := ensureUplink(r.ctx, r.c, ns); err == nil {
+		t.Error("nobody could look at the uplink, which is called fine")
+	}
+	if _, err := netlink.LinkByName(r.c.Uplink); err != nil {
+		t.Errorf("the uplink that stood: %v", err)
+	}
+}
+
 // A hundred boots at once is what a host has to bear (T33); eight suffice to
 // show that nobody gets in another's way.
 func TestBootsAtOnce(t *testing.T) {

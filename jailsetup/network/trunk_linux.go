@@ -64,7 +64,11 @@ func (t Trunk) ensure(ns *os.File, experiment, bridge string, mtu int) error {
 	if err := In(ns, func() error { return put(newExperimentSets().trunk(name)) }); err != nil {
 		return err
 	}
-	if !hasLink(ns, name) {
+	stands, err := hasLink(ns, name)
+	if err != nil {
+		return err
+	}
+	if !stands {
 		if err := t.make(ns, name, trunkID(experiment, bridge)); err != nil {
 			return fmt.Errorf("make VXLAN of %s: %w", bridge, err)
 		}
