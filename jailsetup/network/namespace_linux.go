@@ -171,12 +171,15 @@ func ensurePinDir(runDir string) error {
 		return err
 	}
 	mounted, err := isMountPoint(dir)
-	if err != nil || mounted {
+	if err != nil {
 		return err
 	}
-	if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
-		return fmt.Errorf("mount %s on itself: %w", dir, err)
+	if !mounted {
+		if err := unix.Mount(dir, dir, "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s on itself: %w", dir, err)
+		}
 	}
+	// Each time: whoever mounted it may have been killed before it came to this.
 	if err := unix.Mount("", dir, "", unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mount %s private: %w", dir, err)
 	}
@@ -231,6 +234,10 @@ func removePinDir(runDir string) error {
 	return os.Remove(dir)
 }
 
+// lockTimeout is how long those may take who are making or removing something.
+// Each takes a fraction of a second.
+const lockTimeout = time.Minute
+
 // lock keeps every other process, and goroutine, from making or removing
 // namespaces and links below runDir until unlock is called. The kernel frees it
 // when the process dies.
@@ -243,6 +250,9 @@ func lock(ctx context.Context, runDir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, lockTimeout,
+		fmt.Errorf("others had it for %s (lslocks says who; end one that hangs, and the lock is free)", lockTimeout))
+	defer cancel()
 	err = poll(ctx, func() (bool, error) {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
