@@ -215,7 +215,7 @@ func (f *first) letGo(conn *net.UnixConn) error {
 	if len(m.Go) == 0 {
 		return errors.New("supervisor said something else than go")
 	}
-	if _, err := f.conn.Write(m.Go); err != nil {
+	if err := write(f.conn, m.Go); err != nil {
 		return fmt.Errorf("pass go on: %w", err)
 	}
 	answer, _, err := receive(f.conn, time.Now().Add(goTimeout))

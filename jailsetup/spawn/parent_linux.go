@@ -22,6 +22,14 @@ const (
 	goTimeout    = 30 * time.Second
 )
 
+// Deadlines of what is over at once unless something is wrong: what is said
+// fits into a buffer or is read at once; who is given up ends, and so does
+// whoever holds its standard error.
+const (
+	sayTimeout = 10 * time.Second
+	endTimeout = 2 * time.Second
+)
+
 // Jail is a first process that waits for its "go".
 type Jail struct {
 	PID    int
@@ -32,7 +40,7 @@ type Jail struct {
 
 	conn    *net.UnixConn
 	program *exec.Cmd
-	config  io.WriteCloser // its standard input
+	config  *os.File // to its standard input
 	stderr  *tail
 }
 
@@ -44,18 +52,20 @@ func Ready(program string) (*Jail, error) {
 	if err != nil {
 		return nil, err
 	}
-	j := &Jail{conn: ours, stderr: &tail{}}
-	j.program = exec.Command(program)
-	if j.config, err = j.program.StdinPipe(); err != nil {
-		return nil, errors.Join(err, theirs.Close(), ours.Close())
+	defer theirs.Close()
+	input, config, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(err, ours.Close())
 	}
-	j.program.Stderr = j.stderr
+	defer input.Close()
+	j := &Jail{conn: ours, config: config, stderr: &tail{}}
+	j.program = exec.Command(program)
+	j.program.Stdin, j.program.Stderr = input, j.stderr
 	j.program.ExtraFiles = []*os.File{theirs}
 	j.program.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
-	err = j.program.Start()
-	theirs.Close()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), ours.Close())
+	j.program.WaitDelay = endTimeout
+	if err := j.program.Start(); err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", program, err), config.Close(), ours.Close())
 	}
 	return j, nil
 }
@@ -69,6 +79,9 @@ func (j *Jail) Open(d Disk) error { return j.tell(d) }
 func (j *Jail) tell(v any) error {
 	input, err := json.Marshal(v)
 	if err != nil {
+		return err
+	}
+	if err := j.config.SetWriteDeadline(time.Now().Add(sayTimeout)); err != nil {
 		return err
 	}
 	if _, err := j.config.Write(input); err != nil && !errors.Is(err, unix.EPIPE) {
@@ -126,8 +139,7 @@ func (j *Jail) Go(ctx context.Context, stage0 json.RawMessage) error {
 	case !m.Running:
 		return j.fail(errors.New("jailspawn said neither running nor failed"))
 	}
-	j.conn.Close()
-	if err := j.program.Wait(); err != nil {
+	if err := j.end(goTimeout); err != nil {
 		return fmt.Errorf("jailspawn: %w%s", err, j.stderr)
 	}
 	return nil
@@ -135,19 +147,22 @@ func (j *Jail) Go(ctx context.Context, stage0 json.RawMessage) error {
 
 // Abort gives the jail up: both processes end by the closed socket, and a
 // jailspawn that was told nothing by its closed input.
-func (j *Jail) Abort() error {
+func (j *Jail) Abort() error { return j.end(endTimeout) }
+
+// end closes both ways to jailspawn and waits for its end; one that doesn't end
+// by itself within that time is killed. Stage 0, if it waits yet, sees its
+// socket close.
+func (j *Jail) end(within time.Duration) error {
 	j.config.Close()
 	j.conn.Close()
+	kill := time.AfterFunc(within, func() { j.program.Process.Kill() })
+	defer kill.Stop()
 	return j.program.Wait()
 }
 
 // fail ends jailspawn and says what it said last.
 func (j *Jail) fail(err error) error {
-	j.config.Close()
-	j.conn.Close()
-	kill := time.AfterFunc(2*time.Second, func() { j.program.Process.Kill() })
-	defer kill.Stop()
-	j.program.Wait()
+	_ = j.end(endTimeout) // its exit status is in the state
 	if errors.Is(err, io.EOF) {
 		err = fmt.Errorf("jailspawn ended early (%s)", j.program.ProcessState)
 	}

@@ -50,6 +50,12 @@ func send(c *net.UnixConn, m message, files ...*os.File) error {
 	if err != nil {
 		return err
 	}
+	return write(c, data, files...)
+}
+
+// write sends one message, which fits into the socket's buffer: one that is
+// full has nobody who reads.
+func write(c *net.UnixConn, data []byte, files ...*os.File) error {
 	var rights []byte
 	if len(files) > 0 {
 		fds := make([]int, len(files))
@@ -58,7 +64,10 @@ func send(c *net.UnixConn, m message, files ...*os.File) error {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	_, _, err = c.WriteMsgUnix(data, rights, nil)
+	if err := c.SetWriteDeadline(time.Now().Add(sayTimeout)); err != nil {
+		return err
+	}
+	_, _, err := c.WriteMsgUnix(data, rights, nil)
 	return err
 }
 
