@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,12 +24,46 @@ func (a *agents) update(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, self, "update", "-i", "-a", "-root", a.paths.Root)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%w: %s", err, lastLine(string(out)))
+	ctx, cancel := context.WithTimeoutCause(ctx, updateTimeout, fmt.Errorf("not done after %s", updateTimeout))
+	defer cancel()
+	return carryOut(ctx, self, "update", "-i", "-a", "-root", a.paths.Root)
+}
+
+// Bounds of a program that we run. An update may fetch and install software, and
+// the watchdog does nothing else meanwhile.
+const (
+	updateTimeout = 30 * time.Minute
+	afterTerm     = 5 * time.Second // for what it does on TERM, and for those that have its output
+	maxLastWords  = 4 << 10
+)
+
+// carryOut runs a program to its end. When ctx ends it gets TERM, which lets it
+// put things in order, and then KILL. An error has its last line.
+func carryOut(ctx context.Context, program string, args ...string) error {
+	var out lastWords
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.WaitDelay = afterTerm
+	err := cmd.Run()
+	if err == nil {
+		return nil
 	}
-	return nil
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("%w: %s", err, lastLine(string(out.text)))
+}
+
+// lastWords keeps the end of what is written to it.
+type lastWords struct{ text []byte }
+
+func (l *lastWords) Write(p []byte) (int, error) {
+	l.text = append(l.text, p...)
+	if surplus := len(l.text) - maxLastWords; surplus > 0 {
+		l.text = l.text[:copy(l.text, l.text[surplus:])]
+	}
+	return len(p), nil
 }
 
 func lastLine(text string) string {

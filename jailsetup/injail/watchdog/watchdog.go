@@ -12,7 +12,7 @@
 // It's one loop over a table of duties (duties.go), each with the time when it
 // is next due. Times are monotonic: a clock that is set, back or forth, moves
 // nothing. One duty at a time: a tmcd that doesn't answer delays the others by
-// some seconds, never more.
+// some seconds, an update by as long as it takes or whoever provides it lets it.
 //
 // The package asks through functions that it's given: it knows neither sockets
 // nor files of the cache.
@@ -30,7 +30,7 @@ import (
 type Options struct {
 	// Ask asks over a stream, AskUDP by a datagram; both bounded in time.
 	Ask, AskUDP func(ctx context.Context, command string, args ...string) ([]byte, error)
-	Update      func(ctx context.Context) error   // bring accounts up to date
+	Update      func(ctx context.Context) error   // bring accounts up to date; bounded in time, too
 	Usage       func() (Usage, error)             // load and disk
 	HostKeys    func() (args []string, err error) // words of `hostkeys`; none: don't report
 	SetRootHash func(ctx context.Context, hash string) error
