@@ -38,7 +38,9 @@ func NewHost(site Site, hands Hands, log *slog.Logger) (*Host, error) {
 var shownPrograms = [...]string{"injail", "injail-rc", "tmcc"}
 
 // installPrograms copies the jails' programs to a directory named by their
-// content, where no build replaces them under a running jail.
+// content, where no build replaces them under a running jail. They are on the disk
+// before that directory has its name, which every later boot trusts: after a power
+// cut it has them whole or isn't there.
 func (s Site) installPrograms() (string, error) {
 	h := sha256.New()
 	for _, name := range shownPrograms {
@@ -70,7 +72,7 @@ func (s Site) installPrograms() (string, error) {
 			return "", err
 		}
 	}
-	if err := os.Chmod(temp, 0o755); err != nil {
+	if err := errors.Join(os.Chmod(temp, 0o755), syncDir(temp)); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(temp, dir)
@@ -81,10 +83,12 @@ func copyProgram(from, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(to, data, 0o755); err != nil {
+	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
 		return err
 	}
-	return os.Chmod(to, 0o755)
+	_, err = f.Write(data)
+	return errors.Join(err, f.Chmod(0o755), f.Sync(), f.Close())
 }
 
 // io is what the site allows of the disk that jails' disks lie on.
