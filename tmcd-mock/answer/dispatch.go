@@ -1,95 +1,105 @@
 package answer
 
-import "emujail/protocol"
+import (
+	"slices"
+
+	"emujail/protocol"
+)
 
 // command runs one command by its name in the table. Commands without a row
 // have an empty answer by design (docs/spec/protocol.md §6, last line), or are of
 // families that nobody runs.
 func (c *call) command(name string) {
-	run, ok := runs[name]
-	switch {
-	case name == "fullconfig": // runs the others
-		c.fullConfig()
-	case ok:
-		run(c)
-	default:
-		c.geni(name)
+	all := handlers()
+	if i := slices.IndexFunc(all, func(h handler) bool { return h.command == name }); i >= 0 {
+		all[i].run(c)
+		return
 	}
+	c.geni(name)
 }
 
-// runs has a row a command, in the order of tmcd's table. It is never written to.
-var runs = map[string]func(*call){
-	"nodeid":         func(c *call) { c.reply(protocol.NodeID(c.who.id)) },
-	"nodeuuid":       func(c *call) { c.reply(protocol.NodeUUID(c.who.node.Text("uuid"))) },
-	"manifest":       (*call).manifest,
-	"status":         (*call).status,
-	"ifconfig":       (*call).ifconfig,
-	"accounts":       (*call).accounts,
-	"delay":          (*call).delayNode,
-	"linkdelay":      (*call).linkDelay,
-	"hostnames":      (*call).hostnames,
-	"rpms":           (*call).rpms,
-	"tarballs":       (*call).tarballs,
-	"blobs":          (*call).blobs,
-	"startupcmd":     (*call).startupCmd,
-	"startstatus":    (*call).startStatus,
-	"startstat":      (*call).startStatus,
-	"readycount":     (*call).readyCount,
-	"ready":          (*call).ready,
-	"mounts":         (*call).mounts,
-	"sfshostid":      (*call).sfsHostID,
-	"loadinfo":       (*call).loadInfo,
-	"reset":          func(c *call) { c.report("reset", c.args) },
-	"routing":        (*call).routing,
-	"trafgens":       (*call).trafgens,
-	"nseconfigs":     (*call).nseConfigs,
-	"creator":        func(c *call) { c.reply(protocol.Creator{Creator: c.who.creator, Swapper: c.who.swapper}) },
-	"state":          (*call).state,
-	"tunnels":        (*call).tunnels,
-	"vnodelist":      (*call).vnodeList,
-	"subnodelist":    (*call).subNodeList,
-	"isalive":        (*call).isAlive,
-	"ipodinfo":       (*call).ipodInfo,
-	"ntpinfo":        (*call).ntpInfo,
-	"ntpdrift":       (*call).ntpDrift,
-	"jailconfig":     (*call).jailConfig,
-	"sdparams":       func(c *call) { c.linef("reg=300 agg=5 load=1 expt=5 ctl=1000") },
-	"programs":       (*call).programs,
-	"syncserver":     (*call).syncServer,
-	"keyhash":        func(c *call) { c.reply(protocol.KeyHash(c.who.expt.Text("keyhash"))) },
-	"eventkey":       func(c *call) { c.reply(protocol.EventKey(c.who.expt.Text("eventkey"))) },
-	"routelist":      (*call).routeList,
-	"role":           func(c *call) { c.reply(protocol.Role(c.who.reserved.Text("erole"))) },
-	"rusage":         (*call).rusage,
-	"watchdoginfo":   (*call).watchdogInfo,
-	"hostkeys":       (*call).hostKeys,
-	"tmcctest":       (*call).tmccTest,
-	"firewallinfo":   (*call).firewallInfo,
-	"hostinfo":       (*call).hostInfo,
-	"emulabconfig":   (*call).emulabConfig,
-	"localization":   (*call).localization,
-	"rootpswd":       (*call).rootPassword,
-	"booterrno":      (*call).bootErrno,
-	"bootlog":        (*call).bootLog,
-	"battery":        (*call).battery,
-	"topomap":        func(c *call) { c.topologyMap("topomap") },
-	"ltmap":          func(c *call) { c.topologyMap("ltmap") },
-	"ltpmap":         func(c *call) { c.topologyMap("ltpmap") },
-	"userenv":        (*call).userEnv,
-	"tiptunnels":     (*call).tipTunnels,
-	"traceinfo":      (*call).traceInfo,
-	"elvindport":     (*call).elvindPort,
-	"intfcmap":       (*call).interfaceMap,
-	"portregister":   (*call).portRegister,
-	"bootwhat":       (*call).bootWhat,
-	"nodeattributes": (*call).nodeAttributes,
-	"disks":          (*call).disks,
-	"arpinfo":        (*call).arpInfo,
-	"hwinfo":         (*call).hwInfo,
-	"tiplineinfo":    (*call).tipLineInfo,
-	"imageinfo":      (*call).imageInfo,
-	"imagesize":      (*call).imageSize,
-	"serviceinfo":    func(c *call) { c.linef("TFTP=boss DHCP=boss FRISBEE=boss PUBSUB=boss") },
+// handler is a command and what answers it.
+type handler struct {
+	command string
+	run     func(*call)
+}
+
+// handlers has a row a command, in the order of tmcd's table.
+func handlers() []handler {
+	return []handler{
+		{"nodeid", func(c *call) { c.reply(protocol.NodeID(c.who.id)) }},
+		{"nodeuuid", func(c *call) { c.reply(protocol.NodeUUID(c.who.node.Text("uuid"))) }},
+		{"manifest", (*call).manifest},
+		{"status", (*call).status},
+		{"ifconfig", (*call).ifconfig},
+		{"accounts", (*call).accounts},
+		{"delay", (*call).delayNode},
+		{"linkdelay", (*call).linkDelay},
+		{"hostnames", (*call).hostnames},
+		{"rpms", (*call).rpms},
+		{"tarballs", (*call).tarballs},
+		{"blobs", (*call).blobs},
+		{"startupcmd", (*call).startupCmd},
+		{"startstatus", (*call).startStatus},
+		{"startstat", (*call).startStatus},
+		{"readycount", (*call).readyCount},
+		{"ready", (*call).ready},
+		{"mounts", (*call).mounts},
+		{"sfshostid", (*call).sfsHostID},
+		{"loadinfo", (*call).loadInfo},
+		{"reset", func(c *call) { c.report("reset", c.args) }},
+		{"routing", (*call).routing},
+		{"trafgens", (*call).trafgens},
+		{"nseconfigs", (*call).nseConfigs},
+		{"creator", func(c *call) { c.reply(protocol.Creator{Creator: c.who.creator, Swapper: c.who.swapper}) }},
+		{"state", (*call).state},
+		{"tunnels", (*call).tunnels},
+		{"vnodelist", (*call).vnodeList},
+		{"subnodelist", (*call).subNodeList},
+		{"isalive", (*call).isAlive},
+		{"ipodinfo", (*call).ipodInfo},
+		{"ntpinfo", (*call).ntpInfo},
+		{"ntpdrift", (*call).ntpDrift},
+		{"jailconfig", (*call).jailConfig},
+		{"sdparams", func(c *call) { c.linef("reg=300 agg=5 load=1 expt=5 ctl=1000") }},
+		{"programs", (*call).programs},
+		{"syncserver", (*call).syncServer},
+		{"keyhash", func(c *call) { c.reply(protocol.KeyHash(c.who.expt.Text("keyhash"))) }},
+		{"eventkey", func(c *call) { c.reply(protocol.EventKey(c.who.expt.Text("eventkey"))) }},
+		{"fullconfig", (*call).fullConfig}, // runs the others
+		{"routelist", (*call).routeList},
+		{"role", func(c *call) { c.reply(protocol.Role(c.who.reserved.Text("erole"))) }},
+		{"rusage", (*call).rusage},
+		{"watchdoginfo", (*call).watchdogInfo},
+		{"hostkeys", (*call).hostKeys},
+		{"tmcctest", (*call).tmccTest},
+		{"firewallinfo", (*call).firewallInfo},
+		{"hostinfo", (*call).hostInfo},
+		{"emulabconfig", (*call).emulabConfig},
+		{"localization", (*call).localization},
+		{"rootpswd", (*call).rootPassword},
+		{"booterrno", (*call).bootErrno},
+		{"bootlog", (*call).bootLog},
+		{"battery", (*call).battery},
+		{"topomap", func(c *call) { c.topologyMap("topomap") }},
+		{"ltmap", func(c *call) { c.topologyMap("ltmap") }},
+		{"ltpmap", func(c *call) { c.topologyMap("ltpmap") }},
+		{"userenv", (*call).userEnv},
+		{"tiptunnels", (*call).tipTunnels},
+		{"traceinfo", (*call).traceInfo},
+		{"elvindport", (*call).elvindPort},
+		{"intfcmap", (*call).interfaceMap},
+		{"portregister", (*call).portRegister},
+		{"bootwhat", (*call).bootWhat},
+		{"nodeattributes", (*call).nodeAttributes},
+		{"disks", (*call).disks},
+		{"arpinfo", (*call).arpInfo},
+		{"hwinfo", (*call).hwInfo},
+		{"tiplineinfo", (*call).tipLineInfo},
+		{"imageinfo", (*call).imageInfo},
+		{"imagesize", (*call).imageSize},
+		{"serviceinfo", func(c *call) { c.linef("TFTP=boss DHCP=boss FRISBEE=boss PUBSUB=boss") }},
+	}
 }
 
 // fullConfig runs every command of the asker's kind and frames each answer.
