@@ -42,7 +42,7 @@ func prepare(root string, s settings) error {
 	}{
 		{"/var/emulab/boot/jailname", s.VNode + "\n", 0o644},
 		{"/var/emulab/boot/nodeid", s.VNode + "\n", 0o644},
-		{"/var/emulab/boot/proxypath", proxySocket, 0o644}, // without newline: white space is an error to readers
+		{"/var/emulab/boot/proxypath", proxySocket, 0o644}, // without newline: an error to the original's readers, though not to ours
 		{"/etc/hostname", s.Hostname + "\n", 0o644},
 	} {
 		if strings.TrimSpace(f.text) != "" {

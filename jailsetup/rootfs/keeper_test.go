@@ -16,7 +16,7 @@ func TestKeeper(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Its host is no directory: to look there is an error.
-	bad := Template{Dir: t.TempDir(), Host: "/dev/null", Size: DefaultSize}
+	bad := Template{Dir: t.TempDir(), Host: "/dev/null", Size: 1 << 20}
 	want := Made{Image: image, Masks: []string{"lib/secret"}}
 	k := Keeper{made: map[Template]kept{bad: {want, time.Now().Add(time.Minute)}}}
 	if got, err := k.Ensure(t.Context(), bad); err != nil || got.Image != image || !slices.Equal(got.Masks, want.Masks) {

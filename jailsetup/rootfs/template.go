@@ -20,10 +20,6 @@ import (
 // the same host.
 const templateFormat = "1"
 
-// DefaultSize is a jail's disk when boss names no VDSIZE: the original's
-// 512 MiB (jail.md §2.5 no. 2).
-const DefaultSize = 512 << 20
-
 // makingPrefix begins the name of a directory in which a template is made.
 const makingPrefix = ".making-"
 

@@ -160,7 +160,7 @@ func TestProxyPath(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			boot := t.TempDir()
-			if err := os.WriteFile(filepath.Join(boot, ProxyPathFile), []byte(row.content), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(boot, proxyPathFile), []byte(row.content), 0o644); err != nil {
 				t.Fatal(err)
 			}
 			got, err := ProxyPath(boot)
@@ -174,20 +174,5 @@ func TestProxyPath(t *testing.T) {
 func TestNoProxyPath(t *testing.T) {
 	if got, err := ProxyPath(t.TempDir()); got != "" || err != nil {
 		t.Errorf("ProxyPath = %q, %v", got, err)
-	}
-}
-
-func TestWriteProxyPath(t *testing.T) {
-	boot := t.TempDir()
-	if err := WriteProxyPath(boot, "/run/emulab/tmcc"); err != nil {
-		t.Fatal(err)
-	}
-	if got, err := ProxyPath(boot); got != "/run/emulab/tmcc" || err != nil {
-		t.Errorf("ProxyPath = %q, %v", got, err)
-	}
-	for _, bad := range []string{"", "x", "/a b", "/a\n"} {
-		if err := WriteProxyPath(boot, bad); err == nil {
-			t.Errorf("wrote %q", bad)
-		}
 	}
 }

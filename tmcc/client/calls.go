@@ -65,12 +65,6 @@ func (c *Client) State(ctx context.Context, state string) error {
 	return err
 }
 
-// BootErrno reports why booting failed.
-func (c *Client) BootErrno(ctx context.Context, errno int) error {
-	_, err := c.Ask(ctx, "booterrno", fmt.Sprint(errno))
-	return err
-}
-
 // BootLog reports what happened while booting. TCP, TLS or unix only; with its
 // head it must fit into one request.
 func (c *Client) BootLog(ctx context.Context, text []byte) error {

@@ -16,7 +16,6 @@ func TestCalls(t *testing.T) {
 		want string
 	}{
 		"state":        {func(ctx context.Context, c *Client) error { return c.State(ctx, "ISUP") }, "state ISUP "},
-		"booterrno":    {func(ctx context.Context, c *Client) error { return c.BootErrno(ctx, -1) }, "booterrno -1 "},
 		"start status": {func(ctx context.Context, c *Client) error { return c.StartStatus(ctx, 7) }, "startstatus 7 "},
 		"boot log":     {func(ctx context.Context, c *Client) error { return c.BootLog(ctx, []byte("a  b\n")) }, "bootlog a  b\n"},
 	} {

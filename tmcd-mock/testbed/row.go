@@ -26,9 +26,6 @@ func (r Row) Value(column string) any {
 	return r.defaults[column]
 }
 
-// IsNull reports whether a column is NULL.
-func (r Row) IsNull(column string) bool { return r.Value(column) == nil }
-
 // Text is a column as the database prints it; "" for NULL.
 func (r Row) Text(column string) string { return text(r.Value(column)) }
 
