@@ -17,6 +17,7 @@ import (
 	"emujail/jailsetup/limit"
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/permit"
+	"emujail/jailsetup/rootfs/tree"
 )
 
 // Probes that try the thing itself, on something that is made for it and goes
@@ -32,7 +33,7 @@ func probeNamespaces() error { return inNamespaces(jailNamespaceFlags, func(int)
 // inNamespaces lets look see a process in new namespaces, which is stopped
 // before its first instruction and killed afterwards.
 func inNamespaces(flags uintptr, look func(pid int) error) error {
-	ids := []syscall.SysProcIDMap{{HostID: firstJailID, Size: 1}}
+	ids := []syscall.SysProcIDMap{{HostID: tree.FirstIDBase, Size: 1}}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: flags, UidMappings: ids, GidMappings: ids, Ptrace: true}
 	runtime.LockOSThread() // the tracer is a thread
@@ -45,9 +46,6 @@ func inNamespaces(flags uintptr, look func(pid int) error) error {
 	_ = cmd.Wait() // killed, as it was meant to be
 	return err
 }
-
-// firstJailID is an id of a jail's, not of the host's.
-const firstJailID = 1 << 24
 
 // probeIDMap maps the ids of a tmpfs that nobody else sees.
 func probeIDMap() error {

@@ -161,7 +161,8 @@ func survivors(proc string) []string {
 	return names
 }
 
-// printable shows control characters as \xNN: a process chooses its own name.
+// printable shows what is no printable ASCII as Go's strings do (\t, \x1b,
+// \u00e9): a process chooses its own name.
 func printable(s string) string {
 	q := strconv.QuoteToASCII(s)
 	return q[1 : len(q)-1]

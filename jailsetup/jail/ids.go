@@ -8,16 +8,13 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"emujail/jailsetup/rootfs/tree"
 )
 
-// A jail's ids are a block of idCount host ids. Blocks begin at firstIDBase,
-// far above people and the usual subordinate ids, and stay below 2^31, which
-// some file systems and tools take for the end.
-const (
-	idCount     = 65536
-	firstIDBase = 1 << 24
-	lastIDBase  = 1<<31 - idCount
-)
+// lastIDBase is where the last block of ids begins: below 2^31, which some file
+// systems and tools take for the end.
+const lastIDBase = 1<<31 - tree.IDCount
 
 // freeIDBase is the lowest block that no jail of the records and no user of
 // the host's subordinate id files has (T11).
@@ -45,7 +42,7 @@ func (s Site) freeIDBase() (int, error) {
 		}
 		foreign = append(foreign, ranges...)
 	}
-	for base := firstIDBase; base <= lastIDBase; base += idCount {
+	for base := tree.FirstIDBase; base <= lastIDBase; base += tree.IDCount {
 		if !taken[base] && !overlapsAny(foreign, base) {
 			return base, nil
 		}
@@ -57,7 +54,7 @@ type idRange struct{ first, count int }
 
 func overlapsAny(ranges []idRange, base int) bool {
 	for _, r := range ranges {
-		if base < r.first+r.count && r.first < base+idCount {
+		if base < r.first+r.count && r.first < base+tree.IDCount {
 			return true
 		}
 	}

@@ -367,7 +367,7 @@ func (h *Host) destroy(ctx context.Context, vnode string) error {
 	}
 	dir := h.Site.Dir(vnode)
 	var errs []error
-	for _, name := range [...]string{filepath.Base(h.Site.tracePath(vnode)), policyName, recordName + ".new", recordName, ""} {
+	for _, name := range [...]string{filepath.Base(h.Site.TracePath(vnode)), policyName, recordName + ".new", recordName, ""} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

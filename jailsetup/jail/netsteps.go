@@ -3,6 +3,7 @@ package jail
 import (
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/rootfs/tree"
 	"emujail/jailsetup/shape"
 )
 
@@ -79,7 +80,7 @@ func (w *wires) note(steps []plan.Step) error {
 func experimentName(w Wish) string { return w.Status.PID + "/" + w.Status.EID }
 
 // group is the device group of the jail's links.
-func (r Record) group() uint32 { return uint32(r.IDBase / idCount) }
+func (r Record) group() uint32 { return uint32(r.IDBase / tree.IDCount) }
 
 // controlSteps make the namespace's settings and the control interface.
 func (h *Host) controlSteps(r Record, w Wish) []plan.Step {

@@ -62,7 +62,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 		return Plan{}, err
 	}
 	p := Plan{disk: made, wait: func() {}, Notes: slices.Concat(image, notes, wires.notes())}
-	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.imagePath(r.VNode)}}
+	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.ImagePath(r.VNode)}}
 
 	cgroup := limit.Cgroup{
 		Hierarchies: h.Hierarchies, VNode: r.VNode,
@@ -75,7 +75,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	given, events := h.Site.GivenDir(r.VNode), h.Site.EventDoor(r)
 	events.Key = w.EventKey
 	p.Boot = []plan.Step{
-		Open{Image: h.Site.imagePath(r.VNode), launch: first},
+		Open{Image: h.Site.ImagePath(r.VNode), launch: first},
 		cgroup,
 		Given{Dir: given, Conf: h.conf(r, w, wires.missing)},
 		Spawn{Config: h.spawnConfig(r, w, made, cgroup, shares), launch: first},
@@ -89,7 +89,7 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 		p.wait = begin.Wait
 	}
 	if r.Boot > 1 { // a disk from before
-		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.imagePath(r.VNode)}}, p.Boot...)
+		p.Boot = append([]plan.Step{rootfs.Check{Path: h.Site.ImagePath(r.VNode)}}, p.Boot...)
 	}
 	p.Boot = append(p.Boot, wires.steps...)
 	p.Boot = append(p.Boot, permitSteps(r, w.Jail, cgroup.Dir(), wires)...)
@@ -106,7 +106,7 @@ func (h *Host) spawnConfig(r Record, w Wish, made rootfs.Made, c limit.Cgroup, s
 		CgroupDir:   c.Dir(),
 		CgroupProcs: c.Procs(),
 		Layout: tree.Layout{
-			Image:       h.Site.imagePath(r.VNode),
+			Image:       h.Site.ImagePath(r.VNode),
 			Mountpoint:  h.Site.mountpoint(),
 			Given:       h.Site.GivenDir(r.VNode),
 			Programs:    h.Programs,

@@ -65,7 +65,7 @@ func (h *Host) recoverOne(ctx context.Context, vnode string) (Record, error) {
 // finishKill removes what a kill that was cut off has left of a jail whose disk
 // is gone: else its record, and the room that it reserves, would stay.
 func (h *Host) finishKill(ctx context.Context, vnode string) error {
-	_, err := os.Lstat(h.Site.imagePath(vnode))
+	_, err := os.Lstat(h.Site.ImagePath(vnode))
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

@@ -249,6 +249,12 @@ func (s Site) ServeSocket() string { return filepath.Join(s.Run, "serve.sock") }
 // Dir keeps what outlives a boot of the vnode.
 func (s Site) Dir(vnode string) string { return filepath.Join(s.State, vnode) }
 
+// ImagePath is the vnode's disk.
+func (s Site) ImagePath(vnode string) string { return filepath.Join(s.Dir(vnode), "root.img") }
+
+// TracePath is the trace of the vnode's last boot.
+func (s Site) TracePath(vnode string) string { return filepath.Join(s.Dir(vnode), "trace.json") }
+
 // GivenDir is shown to the vnode at /run/emulab.
 func (s Site) GivenDir(vnode string) string { return filepath.Join(s.Run, "jails", vnode) }
 
@@ -258,10 +264,8 @@ func (s Site) Templates() string { return filepath.Join(s.State, ".templates") }
 // ProgramsDir holds the copies of injail and tmcc that jails see.
 func (s Site) ProgramsDir() string { return filepath.Join(s.State, ".programs") }
 
-func (s Site) spawner() string               { return filepath.Join(s.Programs, "jailspawn") }
-func (s Site) imagePath(vnode string) string { return filepath.Join(s.Dir(vnode), "root.img") }
-func (s Site) diskLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "disk.log") }
-func (s Site) bootLog(vnode string) string   { return filepath.Join(s.Dir(vnode), "boot.log") }
-func (s Site) tracePath(vnode string) string { return filepath.Join(s.Dir(vnode), "trace.json") }
-func (s Site) mountpoint() string            { return filepath.Join(s.State, ".root") }
-func (s Site) graceSeconds() string          { return strconv.FormatFloat(s.Grace.Seconds(), 'f', -1, 64) }
+func (s Site) spawner() string             { return filepath.Join(s.Programs, "jailspawn") }
+func (s Site) diskLog(vnode string) string { return filepath.Join(s.Dir(vnode), "disk.log") }
+func (s Site) bootLog(vnode string) string { return filepath.Join(s.Dir(vnode), "boot.log") }
+func (s Site) mountpoint() string          { return filepath.Join(s.State, ".root") }
+func (s Site) graceSeconds() string        { return strconv.FormatFloat(s.Grace.Seconds(), 'f', -1, 64) }

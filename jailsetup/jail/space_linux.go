@@ -51,7 +51,7 @@ func (h *Host) reserveDisk(r *Record, w Wish) error {
 	if err != nil {
 		return nil // the plan says what is wrong
 	}
-	if info, err := os.Stat(h.Site.imagePath(r.VNode)); err == nil {
+	if info, err := os.Stat(h.Site.ImagePath(r.VNode)); err == nil {
 		size = info.Size() // a disk from before
 	}
 	h.disks.mu.Lock()
@@ -125,7 +125,7 @@ func (s Site) diskSizes() (map[string]int64, error) {
 
 // allocated is what the vnode's disk takes by now, in bytes.
 func (s Site) allocated(vnode string) int64 {
-	info, err := os.Stat(s.imagePath(vnode))
+	info, err := os.Stat(s.ImagePath(vnode))
 	if err != nil {
 		return 0
 	}

@@ -82,7 +82,7 @@ func (h *Host) writeTrace(r Record, t *tracer, bootErr error) {
 	trace.Boot = r.Boot
 	data, err := json.Marshal(trace)
 	if err == nil {
-		err = os.WriteFile(h.Site.tracePath(r.VNode), data, 0o600)
+		err = os.WriteFile(h.Site.TracePath(r.VNode), data, 0o600)
 	}
 	if err != nil {
 		h.Log.Warn("boot trace not kept", "vnode", r.VNode, "error", err)
@@ -95,7 +95,7 @@ func (s Site) Notes(vnode string) ([]string, error) {
 	if err := CheckName(vnode); err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(s.tracePath(vnode))
+	data, err := os.ReadFile(s.TracePath(vnode))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

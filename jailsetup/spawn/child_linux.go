@@ -18,9 +18,6 @@ import (
 	"emujail/jailsetup/rootfs/tree"
 )
 
-// idCount is how many ids a jail has.
-const idCount = 65536
-
 // Main is jailspawn: it reads its Config from standard input, talks over
 // descriptor 3, and returns its exit code. Errors go to the other side; what
 // can't go there goes to standard error.
@@ -150,7 +147,7 @@ func startFirst(c Config) (*first, error) {
 	}
 	defer theirs.Close()
 	pidfd := -1
-	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: c.Layout.IDBase, Size: idCount}}
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: c.Layout.IDBase, Size: tree.IDCount}}
 	// By descriptor: the jail's ids may not search the directory that it lies
 	// in, and the child has them before it executes.
 	cmd := exec.Command(programPath, "stage0", "-max-user-ns", strconv.Itoa(c.MaxUserNS))

@@ -15,6 +15,7 @@ import (
 
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/limit"
+	"emujail/jailsetup/rootfs/tree"
 )
 
 // Facts are what is seen of a jail from outside.
@@ -171,12 +172,9 @@ func lookAtProcess(pid, base int) (Process, error) {
 	}
 	for _, word := range strings.Fields(p.Status["Uid"] + " " + p.Status["Gid"]) {
 		id, err := strconv.Atoi(word)
-		if err != nil || id < base || id >= base+idSpan {
+		if err != nil || id < base || id >= base+tree.IDCount {
 			p.Mapped = false
 		}
 	}
 	return p, nil
 }
-
-// idSpan is how many ids a jail has.
-const idSpan = 65536

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/rootfs/tree"
 )
 
 // apart wants namespaces that aren't this host's.
@@ -65,7 +67,7 @@ func idsMapped(f *Facts) error {
 		if err != nil {
 			return err
 		}
-		want := fmt.Sprintf("0 %d %d", f.Record.IDBase, idSpan)
+		want := fmt.Sprintf("0 %d %d", f.Record.IDBase, tree.IDCount)
 		if got := strings.Join(strings.Fields(string(text)), " "); got != want {
 			return fmt.Errorf("%s is %q, recorded is %q", name, got, want)
 		}
@@ -75,7 +77,7 @@ func idsMapped(f *Facts) error {
 
 func rangesApart(f *Facts) error {
 	for _, other := range f.Others {
-		if f.Record.IDBase < other.IDBase+idSpan && other.IDBase < f.Record.IDBase+idSpan {
+		if f.Record.IDBase < other.IDBase+tree.IDCount && other.IDBase < f.Record.IDBase+tree.IDCount {
 			return fmt.Errorf("ids %d and up are also those of %s", max(f.Record.IDBase, other.IDBase), other.VNode)
 		}
 	}
@@ -253,7 +255,7 @@ func diskBounded(f *Facts) error {
 	if root.FSType != "ext4" {
 		return fmt.Errorf("the jail's root is %s, not a disk of its own", root.FSType)
 	}
-	info, err := os.Lstat(filepath.Join(f.Site.Dir(f.Record.VNode), "root.img"))
+	info, err := os.Lstat(f.Site.ImagePath(f.Record.VNode))
 	if err != nil {
 		return err
 	}
@@ -287,7 +289,7 @@ func recordsPrivate(f *Facts) error {
 
 // traced wants the trace of the boot to be there, and to be JSON.
 func traced(f *Facts) error {
-	path := filepath.Join(f.Site.Dir(f.Record.VNode), "trace.json")
+	path := f.Site.TracePath(f.Record.VNode)
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/jail"
 )
 
 // Bounds of the walk over a jail's disk, whose root decides on its length, and
@@ -156,7 +158,7 @@ func same(root *os.Root, path string, secret []byte) bool {
 func socketOwn(f *Facts) error {
 	dir := f.Site.GivenDir(f.Record.VNode)
 	var hosts, its unix.Stat_t
-	path := filepath.Join(dir, "tmcc")
+	path := filepath.Join(dir, jail.TmccSocket)
 	if err := unix.Lstat(path, &hosts); err != nil {
 		return &fs.PathError{Op: "lstat", Path: path, Err: err}
 	}

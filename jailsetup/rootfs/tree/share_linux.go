@@ -116,7 +116,7 @@ func (b *builder) mountShare(s Share, people *os.File) error {
 // others. It is made by a process that is stopped before its first
 // instruction, looked at, and killed.
 func peopleNamespace(base int) (*os.File, error) {
-	ids := []syscall.SysProcIDMap{{ContainerID: firstPersonID, HostID: base + firstPersonID, Size: idSpan - firstPersonID}}
+	ids := []syscall.SysProcIDMap{{ContainerID: firstPersonID, HostID: base + firstPersonID, Size: IDCount - firstPersonID}}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true, Ptrace: true,
@@ -132,6 +132,3 @@ func peopleNamespace(base int) (*os.File, error) {
 	}
 	return ns, nil
 }
-
-// idSpan is how many ids a jail has.
-const idSpan = 65536
