@@ -1,6 +1,14 @@
 // Package gotest runs `go test -json` and reads its events, for the programs that
-// make something of them: testcount, security and soak. Each takes events one by
-// one; [Words] keeps, within a bound, what a test said until it is known how it ended.
+// make something of them: testcount counts, security gives rows of the
+// specification their outcome, soak collects figures.
+//
+// [Read] gives events of a stream one by one, and [Run] those of a run of its own.
+// What isn't an event, a word of the go command itself, goes another way. [Words]
+// keeps, within a bound, what a test says until it is known how it ended: only of
+// tests that fail it is shown.
+//
+// Format and actions: cmd/test2json. An event is a line of JSON of at most 4 MiB; a
+// longer one ends the reading with an error.
 package gotest
 
 import (

@@ -196,8 +196,9 @@ func (c *tcpConn) readNow(p []byte) (n int, err error) {
 	return n, err
 }
 
-// comes looks again and again, for d at most, whether there is something to read,
-// or an error: who reads next hears of it.
+// comes looks again and again, for d at most, whether there is something to read.
+// It looks by poll(2): recv(2) would take an error out, and who reads next would
+// see a clean end.
 func comes(conn net.Conn, d time.Duration) (found bool) {
 	c, ok := conn.(*tcpConn)
 	if !ok {
@@ -205,10 +206,11 @@ func comes(conn net.Conn, d time.Duration) (found bool) {
 	}
 	end := time.Now().Add(d)
 	_ = c.raw.Control(func(fd uintptr) {
-		var one byte
+		p := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+		var none unix.Timespec
 		for !found && time.Now().Before(end) {
-			_, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&one)), 1, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-			found = errno != syscall.EAGAIN
+			n, _, errno := syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(&p)), 1, uintptr(unsafe.Pointer(&none)), 0, 0, 0)
+			found = errno == 0 && n > 0
 		}
 	})
 	return found

@@ -1,9 +1,11 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"syscall"
 	"testing"
 	"time"
 
@@ -72,8 +74,12 @@ func TestSpin(t *testing.T) {
 	if n, err := conn.Read(buf); string(buf[:n]) != "answer" {
 		t.Errorf("read %q, %v", buf[:n], err)
 	}
+	tmcd.(*net.TCPConn).SetLinger(0) // a reset
 	tmcd.Close()
 	if !comes(conn, time.Minute) {
 		t.Error("an end isn't seen")
+	}
+	if _, err := conn.Read(buf); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("a reset reads as %v", err)
 	}
 }
