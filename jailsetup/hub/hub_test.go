@@ -444,3 +444,37 @@ func TestWatch(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A subscriber that is given up is complained of once, one that left by itself
+// not at all, although both may be told of events for a moment more.
+func TestGoneSubscriberIsNoNews(t *testing.T) {
+	for _, row := range []struct {
+		name string
+		end  func(s *subscriber)
+		want int
+	}{
+		{"it left", (*subscriber).end, 0},
+		{"it doesn't read", func(s *subscriber) {
+			for range maxQueued {
+				if !s.push([]byte("x")) {
+					t.Fatal("given up too early")
+				}
+			}
+		}, 1},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			s := newSubscriber("v1", nil)
+			complaints := 0
+			s.tooSlow = func() { complaints++ }
+			row.end(s)
+			for range 3 {
+				if s.push([]byte("x")) {
+					t.Error("it is handed more")
+				}
+			}
+			if complaints != row.want {
+				t.Errorf("%d complaints, want %d", complaints, row.want)
+			}
+		})
+	}
+}

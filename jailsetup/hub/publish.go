@@ -25,7 +25,7 @@ type subscriber struct {
 	conn  net.Conn // nil: a watcher
 	all   bool     // every event, not only those of objects
 	queue chan []byte
-	gone  chan struct{} // closed when it was too slow
+	gone  chan struct{} // closed when it was too slow, or has left
 
 	tooSlow func() // says that it was given up
 	once    sync.Once
@@ -39,8 +39,14 @@ func newSubscriber(vnode string, conn net.Conn) *subscriber {
 		objects: map[string]string{}}
 }
 
-// push queues a line, or gives the subscriber up: nobody waits for it.
+// push queues a line, or gives the subscriber up, which it says once: nobody
+// waits for it. Of one that is gone already nothing is said.
 func (s *subscriber) push(line []byte) bool {
+	select {
+	case <-s.gone:
+		return false
+	default:
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.bytes+len(line) <= maxQueuedBytes {
@@ -56,6 +62,7 @@ func (s *subscriber) push(line []byte) bool {
 		if s.conn != nil {
 			s.conn.Close()
 		}
+		s.tooSlow()
 	})
 	return false
 }
@@ -88,9 +95,7 @@ func (h *Hub) publish(x *experiment, e event.Event, not *subscriber) ([]string, 
 		for s := range x.subscribers {
 			switch {
 			case s == not, !s.all && e.Type != event.Time && !s.has(object):
-			case !s.push(line):
-				s.tooSlow()
-			case s.vnode != "":
+			case s.push(line) && s.vnode != "":
 				handed[s.vnode] = true
 			}
 		}
