@@ -126,10 +126,17 @@ func (k *Keeper) setUp(ctx context.Context, id string, l Link) error {
 		return err
 	}
 	for {
-		if err := k.awaitNode(ctx); err != nil {
+		err := k.awaitNode(ctx)
+		l, known := k.links[id] // another change may have come meanwhile
+		switch {
+		case !known:
+			return ErrNoLink
+		case !k.byNode(l.Shape):
+			return nil // it has seen to all
+		case err != nil:
 			return err
 		}
-		err := k.tell(id, l)
+		err = k.tell(id, l)
 		if err == nil || k.node.alive() {
 			return err
 		}

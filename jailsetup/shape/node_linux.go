@@ -31,7 +31,8 @@ const (
 // node is a delay node at the other end of a control connection.
 type node struct {
 	conn    *net.UnixConn
-	pid     int
+	pid     int         // its own word
+	process *os.Process // nil: an earlier supervisor's child
 	answers chan delay.Message
 	gone    chan struct{} // closed when the connection has ended
 	has     map[string]bool
@@ -150,10 +151,14 @@ func (n *node) alive() bool {
 	}
 }
 
-// kill ends a node that hangs. Its pid is its own word, so it is believed only
-// if that process has the node's user.
+// kill ends a node that hangs. Of one that isn't our child the pid is its own
+// word, so it is believed only if that process has the node's user.
 func (n *node) kill() {
 	defer n.conn.Close()
+	if n.process != nil {
+		_ = n.process.Kill()
+		return
+	}
 	fd, err := unix.PidfdOpen(n.pid, 0)
 	if err != nil {
 		return
@@ -167,7 +172,8 @@ func (n *node) kill() {
 }
 
 // spawn starts a node that outlives us, with a place where the next supervisor
-// reaches it. The wait function takes it out of the process table.
+// reaches it. The wait function, for when nobody talks to it any more, takes it
+// out of the process table, killed if it doesn't end.
 func spawn(program, runDir string) (n *node, first delay.Message, wait func() error, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -188,12 +194,17 @@ func spawn(program, runDir string) (n *node, first delay.Message, wait func() er
 	if err != nil {
 		return nil, first, nil, fmt.Errorf("start delay node: %w", err)
 	}
-	wait = cmd.Wait
+	wait = func() error {
+		late := time.AfterFunc(nodeAnswer, func() { _ = cmd.Process.Kill() })
+		defer late.Stop()
+		return cmd.Wait()
+	}
 	c, err := net.FileConn(ours)
 	if err == nil {
 		n, first, err = begin(c.(*net.UnixConn))
 	}
 	if err == nil {
+		n.process = cmd.Process
 		err = n.giveListener(runDir)
 	}
 	if err != nil {
