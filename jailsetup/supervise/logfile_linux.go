@@ -64,6 +64,11 @@ func rotateLog(path string, fd int, most int64) error {
 	if err := os.Rename(path, old); err != nil {
 		return err
 	}
+	return leadTo(path, fd)
+}
+
+// leadTo makes descriptor fd lead to the log at path, a new one if there is none.
+func leadTo(path string, fd int) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err

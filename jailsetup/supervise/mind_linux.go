@@ -2,14 +2,11 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/jail"
 )
@@ -68,9 +65,5 @@ func reopenStderr(site jail.Site) (err error) {
 	if err != nil || filepath.Dir(ours) != filepath.Dir(path) {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	return errors.Join(unix.Dup3(int(f.Fd()), 2, 0), f.Close())
+	return leadTo(path, 2)
 }
