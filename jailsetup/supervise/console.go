@@ -29,7 +29,6 @@ type consoles struct {
 	waiting  chan peer.Conn
 	open     context.Context // until it is closed
 	finish   context.CancelFunc
-	once     sync.Once
 }
 
 func newConsoles(l *net.UnixListener) *consoles {
@@ -40,17 +39,20 @@ func newConsoles(l *net.UnixListener) *consoles {
 func (c *consoles) close() error {
 	err := c.listener.Close()
 	c.finish()
-	c.once.Do(func() {
-		for {
-			select {
-			case w := <-c.waiting:
-				w.Close()
-			default:
-				return
-			}
-		}
-	})
+	c.drop()
 	return err
+}
+
+// drop closes what waits.
+func (c *consoles) drop() {
+	for {
+		select {
+		case w := <-c.waiting:
+			w.Close()
+		default:
+			return
+		}
+	}
 }
 
 // accept takes in connections until the listener closes. Too many push out the
@@ -63,6 +65,9 @@ func (c *consoles) keep(w peer.Conn) {
 	for {
 		select {
 		case c.waiting <- w:
+			if c.open.Err() != nil { // closed meanwhile: nobody else may drop it
+				c.drop()
+			}
 			return
 		default:
 		}

@@ -75,7 +75,7 @@ func (s *Supervisor) open(ctx context.Context, vnode, dir string, cgroup uint64)
 	if _, err := d.policy.renew(); err != nil {
 		return err
 	}
-	if err := s.furnish(d, dir, nil, nil); err != nil {
+	if err := s.furnish(d, dir, sockets{}); err != nil {
 		return err
 	}
 	return s.proxy.listen(ctx, d)
@@ -83,16 +83,16 @@ func (s *Supervisor) open(ctx context.Context, vnode, dir string, cgroup uint64)
 
 // reopen opens the door of a jail that runs: by the sockets that outlived the
 // last supervisor, else anew at the same place. The proxy isn't up yet.
-func (s *Supervisor) reopen(r jail.Record, tmcc, console *os.File) error {
+func (s *Supervisor) reopen(r jail.Record, found sockets) error {
 	d, err := s.newDoor(r.VNode, r.Cgroup)
 	if err != nil {
-		return err
+		return errors.Join(err, found.close())
 	}
 	if _, err := d.policy.renew(); err != nil {
 		s.log.Error("everything is denied until the policy can be read", "vnode", r.VNode, "error", err)
 		d.policy.denyAll()
 	}
-	return s.furnish(d, s.host.Site.GivenDir(r.VNode), tmcc, console)
+	return s.furnish(d, s.host.Site.GivenDir(r.VNode), found)
 }
 
 func (s *Supervisor) newDoor(vnode string, cgroup uint64) (*door, error) {
@@ -107,17 +107,18 @@ func (s *Supervisor) newDoor(vnode string, cgroup uint64) (*door, error) {
 	}, nil
 }
 
-// furnish gives the door its sockets, those that are given or new ones in dir,
-// and makes it the vnode's.
-func (s *Supervisor) furnish(d *door, dir string, tmcc, console *os.File) error {
-	ours, err := listenerOf(console)
+// furnish gives the door its sockets, those that are given, which it takes over,
+// or new ones in dir, and makes it the vnode's.
+func (s *Supervisor) furnish(d *door, dir string, given sockets) error {
+	ours, err := listenerOf(given.console)
+	given.console = nil
 	if ours == nil && err == nil {
 		ours, err = bind(filepath.Join(dir, jail.ConsoleSocket), consoleMode)
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, given.close())
 	}
-	if d.tmcc = tmcc; tmcc == nil {
+	if d.tmcc = given.tmcc; d.tmcc == nil {
 		if d.tmcc, err = bindFile(filepath.Join(dir, jail.TmccSocket), tmccMode); err != nil {
 			return errors.Join(err, ours.Close())
 		}

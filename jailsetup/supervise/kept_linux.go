@@ -128,6 +128,16 @@ func (s *Supervisor) unkeep(vnode string) error {
 // sockets are what outlived the last supervisor of one vnode; either may be nil.
 type sockets struct{ tmcc, console *os.File }
 
+func (s sockets) close() error {
+	var errs []error
+	for _, f := range [...]*os.File{s.tmcc, s.console} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // proven returns those of the sockets offered that are what was written down
 // when they were bound, and closes the others. The console comes from the
 // service manager only: the proxy never had it.

@@ -24,7 +24,7 @@ func doorIn(t *testing.T, m manager) (*Supervisor, *door, string) {
 		doors: map[string]*door{}, manager: m,
 	}
 	d := &door{vnode: "pcvm1-1"}
-	if err := s.furnish(d, dir, nil, nil); err != nil {
+	if err := s.furnish(d, dir, sockets{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.group.Wait() })

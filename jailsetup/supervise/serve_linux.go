@@ -249,7 +249,7 @@ func (s *Supervisor) adopt(ctx context.Context) {
 	for _, r := range records {
 		found := s.proven(r.VNode, kept[r.VNode], sockets{tmcc: s.proxy.inherited(r.VNode)})
 		delete(kept, r.VNode)
-		if err := s.reopen(r, found.tmcc, found.console); err != nil {
+		if err := s.reopen(r, found); err != nil {
 			s.log.Error("sockets not opened", "vnode", r.VNode, "error", err)
 		}
 		if err := s.openEvents(ctx, s.host.Site.EventDoor(r)); err != nil {
