@@ -65,7 +65,7 @@ func (s *Supervisor) restBefore(ctx context.Context, vnode string) bool {
 // bootAgain boots the jail that asked for it, unless a verb has decided
 // otherwise since.
 func (s *Supervisor) bootAgain(ctx context.Context, r jail.Record) error {
-	unlock, err := s.lock(ctx, r.VNode)
+	unlock, err := s.lock(ctx, r.VNode, nil)
 	if err != nil {
 		return nil // we are ending
 	}

@@ -185,11 +185,8 @@ func (s *Supervisor) serve(ctx context.Context) error {
 		return err
 	}
 	defer stopRead.Close()
-	s.group.Go(func() {
-		if err := s.watch.run(stopRead, &s.group); err != nil {
-			s.log.Error("processes are not watched any more", "error", err)
-		}
-	})
+	watched := make(chan error, 1)
+	s.group.Go(func() { watched <- s.watchEnds(stopRead) })
 	s.group.Go(func() { s.hub.Run(ctx) })
 	s.adopt(ctx)
 	s.group.Go(func() { s.proxy.run(ctx) })
@@ -217,6 +214,17 @@ func (s *Supervisor) serve(ctx context.Context) error {
 	}
 	err = errors.Join(err, s.hub.Shutdown())
 	s.group.Wait()
+	return errors.Join(err, <-watched)
+}
+
+// watchEnds tells the ends of first processes until stop is readable. If it
+// can't it stops the supervisor: the next one sees all that has ended.
+func (s *Supervisor) watchEnds(stop *os.File) error {
+	err := s.watch.run(stop, &s.group)
+	if err != nil {
+		s.log.Error("processes are not watched any more", "error", err)
+		s.stop()
+	}
 	return err
 }
 
@@ -295,13 +303,16 @@ func (s *Supervisor) ended(ctx context.Context, r jail.Record, pidfd *os.File) {
 // whether it asked to be started again. One that a verb ended is that verb's:
 // the record says so by the time we have the vnode.
 func (s *Supervisor) takeEnd(ctx context.Context, r jail.Record, pidfd *os.File) (again bool) {
-	unlock, err := s.lock(ctx, r.VNode)
+	unlock, err := s.lock(ctx, r.VNode, nil)
 	if err != nil {
 		return false // we are ending; the next supervisor finds it
 	}
 	defer unlock()
 	now, err := s.host.Site.Load(r.VNode)
-	if errors.Is(err, fs.ErrNotExist) || now.Phase != jail.Up || !now.SameProcess(r) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "error", err)
+	}
+	if err != nil || now.Phase != jail.Up || !now.SameProcess(r) {
 		reap(pidfd)
 		return false
 	}

@@ -77,7 +77,8 @@ func codeOf(err error) int {
 func (s *Supervisor) do(ctx context.Context, c net.Conn, req Request) (Reply, error) {
 	switch req.Verb {
 	case VerbList:
-		return s.list()
+		jails, err := List(s.host.Site)
+		return Reply{Jails: jails}, err
 	case VerbInfo:
 		n := s.host.Network
 		return Reply{Info: &Info{n.Prefix.String(), n.Host.String(), n.Gateway.String(), s.proxy.processID(), os.Getpid()}}, nil
@@ -95,7 +96,7 @@ func (s *Supervisor) do(ctx context.Context, c net.Conn, req Request) (Reply, er
 		return s.hostPorts(ctx, req)
 	case VerbStop:
 		if req.Clean {
-			return Reply{}, s.clean(ctx)
+			return Reply{}, s.clean(ctx, c)
 		}
 		return Reply{}, nil
 	case VerbBoot, VerbHalt, VerbReboot, VerbKill:
@@ -110,12 +111,14 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 		return err
 	}
 	received := time.Now()
-	unlock, err := s.lock(ctx, req.VNode)
+	progress := func(e plan.Event) { reply(c, Reply{Line: e.String(), Step: &e}) }
+	unlock, err := s.lock(ctx, req.VNode, func() {
+		progress(plan.Event{Step: "another verb is at this vnode: waiting", Start: received, Outcome: plan.Noted})
+	})
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	progress := func(e plan.Event) { reply(c, Reply{Line: e.String(), Step: &e}) }
 	switch {
 	case req.DryRun:
 		return s.dryRun(ctx, c, req)
@@ -173,8 +176,9 @@ func (s *Supervisor) dryRun(ctx context.Context, c net.Conn, req Request) error 
 	return nil
 }
 
-// lock takes the vnode for one verb.
-func (s *Supervisor) lock(ctx context.Context, vnode string) (unlock func(), err error) {
+// lock takes the vnode for one verb. If another has it, busy is told, which may be
+// nil.
+func (s *Supervisor) lock(ctx context.Context, vnode string, busy func()) (unlock func(), err error) {
 	s.mu.Lock()
 	l := s.locks[vnode]
 	if l == nil {
@@ -182,28 +186,21 @@ func (s *Supervisor) lock(ctx context.Context, vnode string) (unlock func(), err
 		s.locks[vnode] = l
 	}
 	s.mu.Unlock()
+	unlock = func() { <-l }
 	select {
 	case l <- struct{}{}:
-		return func() { <-l }, nil
+		return unlock, nil
+	default:
+	}
+	if busy != nil {
+		busy()
+	}
+	select {
+	case l <- struct{}{}:
+		return unlock, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-}
-
-func (s *Supervisor) list() (Reply, error) {
-	names, err := s.host.Site.List()
-	if err != nil {
-		return Reply{}, err
-	}
-	r := Reply{Jails: []JailInfo{}}
-	for _, name := range names {
-		record, err := s.host.Site.Load(name)
-		if err != nil {
-			return Reply{}, err
-		}
-		r.Jails = append(r.Jails, JailInfo{record, record.Alive()})
-	}
-	return r, nil
 }
 
 func (s *Supervisor) hostPorts(ctx context.Context, req Request) (Reply, error) {
@@ -233,13 +230,13 @@ func (s *Supervisor) hostPorts(ctx context.Context, req Request) (Reply, error) 
 }
 
 // clean kills every jail and takes the control network away.
-func (s *Supervisor) clean(ctx context.Context) error {
+func (s *Supervisor) clean(ctx context.Context, c net.Conn) error {
 	names, err := s.host.Site.List()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := s.change(ctx, nil, Request{Verb: VerbKill, VNode: name}); err != nil {
+		if err := s.change(ctx, c, Request{Verb: VerbKill, VNode: name}); err != nil {
 			return err
 		}
 	}
