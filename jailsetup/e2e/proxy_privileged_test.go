@@ -203,6 +203,30 @@ func TestProxyOutlivesTheSupervisor(t *testing.T) {
 	})
 }
 
+// TestStoppedProxyIsReplaced: a proxy that lives and doesn't answer is ended, and
+// another one serves.
+func TestStoppedProxyIsReplaced(t *testing.T) {
+	r := newRig(t, set{})
+	v := r.vnodes[0]
+	r.boot(v)
+	old := r.served().Proxy
+	if err := syscall.Kill(old, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(old, syscall.SIGKILL) }) // if it is there still
+	r.must("kill", v)
+	r.boot(v)
+	if !r.answered(v, "status") {
+		t.Error("tmcc inside has no answer")
+	}
+	if now := r.served().Proxy; now == 0 || now == old {
+		t.Errorf("the proxy is %d, was %d", now, old)
+	}
+	if err := syscall.Kill(old, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the stopped one: %v", err)
+	}
+}
+
 // socketInode names the jail's socket in the file system.
 func (r *rig) socketInode(vnode string) uint64 {
 	r.t.Helper()

@@ -328,7 +328,7 @@ func (h *Host) end(ctx context.Context, r *Record, words string) error {
 		defer pidfd.Close()
 		err = signal(pidfd, unix.SIGUSR1)
 		if err == nil {
-			_, err = awaitExit(ctx, pidfd, h.Site.Grace+graceMargin)
+			_, err = AwaitExit(ctx, pidfd, h.Site.Grace+graceMargin)
 		}
 	}
 	if err != nil && !errors.Is(err, os.ErrProcessDone) {

@@ -108,9 +108,9 @@ func waitStatus(info *unix.Siginfo) unix.WaitStatus {
 	return unix.WaitStatus(status)
 }
 
-// awaitExit waits until the process has ended; false says that it hasn't by
+// AwaitExit waits until the process has ended; false says that it hasn't by
 // then.
-func awaitExit(ctx context.Context, pidfd *os.File, most time.Duration) (bool, error) {
+func AwaitExit(ctx context.Context, pidfd *os.File, most time.Duration) (bool, error) {
 	deadline := time.Now().Add(most)
 	fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
 	for ctx.Err() == nil {

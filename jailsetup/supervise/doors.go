@@ -72,7 +72,7 @@ func (s *Supervisor) open(ctx context.Context, vnode, dir string, cgroup uint64)
 	if err != nil {
 		return err
 	}
-	if _, err := d.policy.renew(); err != nil {
+	if err := d.policy.renew(); err != nil {
 		return err
 	}
 	if err := s.furnish(d, dir, sockets{}); err != nil {
@@ -88,7 +88,7 @@ func (s *Supervisor) reopen(r jail.Record, found sockets) error {
 	if err != nil {
 		return errors.Join(err, found.close())
 	}
-	if _, err := d.policy.renew(); err != nil {
+	if err := d.policy.renew(); err != nil {
 		s.log.Error("everything is denied until the policy can be read", "vnode", r.VNode, "error", err)
 		d.policy.denyAll()
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,9 +26,10 @@ const inheritTimeout = 500 * time.Millisecond
 
 // predecessor is a proxy that an earlier supervisor left behind.
 type predecessor struct {
-	talk    *talk
-	noted   noted
-	sockets map[string]*os.File // by vnode; not to be believed before they are checked
+	talk     *talk
+	noted    noted
+	sockets  map[string]*os.File // by vnode; not to be believed before they are checked
+	retiring bool                // guarded by the keeper's lock
 }
 
 func (k *proxyKeeper) heirPath() string { return filepath.Join(k.site.Run, "proxy.sock") }
@@ -51,6 +51,13 @@ func (n *noted) end() error {
 	}
 	*n = noted{}
 	return errors.Join(errs...)
+}
+
+// leave lets go of them all.
+func (n *noted) leave() error {
+	err := control.CloseFiles(n.pidfds)
+	*n = noted{}
+	return err
 }
 
 // notePID writes down which process the proxy is, for the next supervisor,
@@ -165,10 +172,17 @@ func (k *proxyKeeper) takeBack(ctx context.Context) (*predecessor, error) {
 	return p, nil
 }
 
+// maxInherited bounds the sockets that a proxy may hand over: there are ids for
+// fewer jails.
+const maxInherited = 1 << 15
+
 // take keeps one part of the answer. All descriptors come out of it.
 func (p *predecessor) take(a answer) error {
 	if len(a.m.VNodes) != len(a.files) {
 		return fmt.Errorf("%d names for %d sockets", len(a.m.VNodes), len(a.files))
+	}
+	if len(p.sockets)+len(a.files) > maxInherited {
+		return fmt.Errorf("more than %d sockets", maxInherited)
 	}
 	for i, v := range a.m.VNodes {
 		if old := p.sockets[v.VNode]; old != nil {
@@ -179,7 +193,7 @@ func (p *predecessor) take(a answer) error {
 			return err
 		}
 		p.sockets[v.VNode] = f
-		p.talk.has[v.VNode] = true
+		p.talk.note(v.VNode, nil)
 	}
 	return nil
 }
@@ -205,11 +219,40 @@ func (p *predecessor) closeSockets() error {
 	return errors.Join(errs...)
 }
 
-// retire lets the earlier proxy drain, now that there is another one. Whatever
-// it does, it ends.
+// unretired is the earlier proxy if it is there and nobody retires it yet. The
+// caller has the lock.
+func (k *proxyKeeper) unretired() *predecessor {
+	if k.old == nil || k.old.retiring {
+		return nil
+	}
+	return k.old
+}
+
+// leaveOld lets go of an earlier proxy that no other has replaced: it goes on to
+// serve, and waits for the next supervisor.
+func (k *proxyKeeper) leaveOld() {
+	k.mu.Lock()
+	old := k.unretired()
+	if old != nil {
+		k.old = nil
+	}
+	k.mu.Unlock()
+	if old == nil {
+		return
+	}
+	if err := errors.Join(old.talk.end(), old.closeSockets(), old.noted.leave()); err != nil {
+		k.log.Warn("earlier proxy isn't left as it was", "error", err)
+	}
+}
+
+// retire lets the earlier proxy drain, now that there is another one, or that it
+// doesn't answer. Whatever it does, it ends.
 func (k *proxyKeeper) retire() {
 	k.mu.Lock()
-	old := k.old
+	old := k.unretired()
+	if old != nil {
+		old.retiring = true
+	}
 	k.mu.Unlock()
 	if old == nil {
 		return
@@ -224,8 +267,7 @@ func (k *proxyKeeper) retire() {
 			k.old = nil
 		}
 		k.mu.Unlock()
-		err := errors.Join(old.talk.end(), old.closeSockets(), old.noted.end())
-		if err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := errors.Join(old.talk.end(), old.closeSockets(), old.noted.end()); err != nil {
 			k.log.Error("earlier proxy doesn't end", "error", err)
 		}
 	})
@@ -237,29 +279,16 @@ const endTime = time.Second
 
 // endProcess waits for the process to end, and kills it if it doesn't.
 func endProcess(pidfd *os.File) error {
-	if hasEnded(pidfd, endTime) {
+	ctx := context.Background()
+	if ended, _ := jail.AwaitExit(ctx, pidfd, endTime); ended {
 		return nil
 	}
 	if err := unix.PidfdSendSignal(int(pidfd.Fd()), unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 		return err
 	}
-	if !hasEnded(pidfd, endTime) {
-		return errors.New("it doesn't die")
+	ended, err := jail.AwaitExit(ctx, pidfd, endTime)
+	if err == nil && !ended {
+		err = errors.New("it doesn't die")
 	}
-	return nil
-}
-
-// hasEnded waits until the pidfd is readable: then the process is gone.
-func hasEnded(pidfd *os.File, patience time.Duration) bool {
-	for deadline := time.Now().Add(patience); ; {
-		left := time.Until(deadline)
-		fds := []unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, int(max(left.Milliseconds(), 0)))
-		if n > 0 || errors.Is(err, unix.ESRCH) {
-			return true
-		}
-		if left <= 0 {
-			return false
-		}
-	}
+	return err
 }

@@ -47,25 +47,25 @@ func stampOf(info fs.FileInfo) stamp {
 
 // renew reads the file if it has changed. With an error the rules stay as they
 // were.
-func (p *policyFile) renew() (changed bool, err error) {
+func (p *policyFile) renew() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var now stamp
 	if info, err := os.Lstat(p.path); err == nil {
 		now = stampOf(info)
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+		return err
 	}
 	if now == p.seen {
-		return false, nil
+		return nil
 	}
 	p.seen = now
 	lines, err := readPolicy(p.path)
 	if err != nil {
-		return false, err
+		return err
 	}
 	p.lines = lines
-	return true, nil
+	return nil
 }
 
 func (p *policyFile) rules() []string {
@@ -112,29 +112,35 @@ func readPolicy(path string) ([]string, error) {
 	}), nil
 }
 
-// renewPolicies looks at every vnode's file and tells the proxy what changed.
+// renewPolicies looks at every vnode's file and tells the proxy what it hasn't
+// been told.
 func (k *proxyKeeper) renewPolicies() {
 	for _, d := range k.doors() {
-		changed, err := d.policy.renew()
-		if err == nil && changed {
-			err = k.givePolicy(d)
-		}
-		if err != nil {
+		if err := errors.Join(d.policy.renew(), k.givePolicy(d)); err != nil {
 			k.log.Error("policy stays as it was", "vnode", d.vnode, "error", err)
 		}
 	}
 }
 
-// givePolicy tells the proxy that is up; the next one is told at its start.
+// givePolicy tells the proxy that is up, if it has the vnode and other rules; the
+// next one is told at its start.
 func (k *proxyKeeper) givePolicy(d *door) error {
 	t := k.current()
-	if t == nil || !t.knows(d.vnode) {
+	if t == nil {
 		return nil
 	}
-	k.log.Info("policy changed", "vnode", d.vnode, "rules", len(d.rules()))
-	err := t.ask(control.Message{Op: control.OpPolicy, VNodes: []control.VNode{{VNode: d.vnode, Rules: d.rules()}}})
-	if t.over() {
+	rules := d.rules()
+	if told, has := t.rules(d.vnode); !has || slices.Equal(told, rules) {
 		return nil
 	}
-	return err
+	k.log.Info("policy changed", "vnode", d.vnode, "rules", len(rules))
+	err := t.ask(control.Message{Op: control.OpPolicy, VNodes: []control.VNode{{VNode: d.vnode, Rules: rules}}})
+	switch {
+	case t.over():
+		return nil
+	case err != nil:
+		return err
+	}
+	t.renote(d.vnode, rules)
+	return nil
 }

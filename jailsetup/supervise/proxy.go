@@ -112,6 +112,7 @@ func signing(site jail.Site, tmcd jail.Tmcd, log *slog.Logger) (*control.TLS, *c
 
 // run starts the proxy again and again until ctx ends, then lets it drain.
 func (k *proxyKeeper) run(ctx context.Context) {
+	defer k.leaveOld()
 	pause := firstPause
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -147,7 +148,15 @@ func (k *proxyKeeper) once(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("start proxy: %w", err), ours.Close())
 	}
 	served := make(chan error, 1)
-	go func() { served <- k.serve(ctx, ours, cmd.Process.Pid) }()
+	go func() {
+		err := k.serve(ctx, ours, cmd.Process.Pid)
+		if ctx.Err() == nil {
+			// Nobody talks to it any more, and it may live on: stopped, or at the
+			// socket for the next supervisor.
+			_ = cmd.Process.Kill()
+		}
+		served <- err
+	}()
 	late := context.AfterFunc(ctx, func() {
 		time.AfterFunc(drainTimeout, func() { _ = cmd.Process.Kill() }) // after its end this does nothing
 	})
@@ -291,6 +300,9 @@ func (k *proxyKeeper) close(vnode string) error {
 	}
 	if old != nil {
 		err = errors.Join(err, old.talk.close(vnode))
+		if old.talk.over() {
+			k.retire() // it may hold connections of the jail
+		}
 	}
 	return err
 }

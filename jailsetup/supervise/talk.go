@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -15,9 +16,8 @@ import (
 // errProxyDown says that the proxy isn't there at the moment.
 var errProxyDown = errors.New("the proxy is not running")
 
-// answersWaiting are the parts of the longest answer: 253 sockets, or 150 jails'
-// counters, each.
-const answersWaiting = 512
+// maxParts bounds an answer: 253 sockets, or 150 jails' counters, each.
+const maxParts = 512
 
 // A talk is the conversation with one proxy process, from its first word on.
 type talk struct {
@@ -31,8 +31,9 @@ type talk struct {
 	gone    chan struct{} // closed when nothing more will be heard
 	err     error         // why; to be read after gone
 
-	mu  sync.Mutex
-	has map[string]bool // vnodes whose sockets this proxy was given
+	mu    sync.Mutex
+	asked string              // the request that waits for its answer; empty: none
+	told  map[string][]string // the rules, by the vnodes whose sockets this proxy was given
 }
 
 // An answer is what a proxy says to a request, with what came along.
@@ -55,7 +56,7 @@ func (k *proxyKeeper) begin(conn *control.Conn, patience time.Duration) (*talk, 
 	}
 	t := &talk{
 		conn: conn, signer: k.signer, full: k.auditFull, log: k.log,
-		answers: make(chan answer, answersWaiting), gone: make(chan struct{}), has: map[string]bool{},
+		answers: make(chan answer, maxParts), gone: make(chan struct{}), told: map[string][]string{},
 	}
 	k.group.Go(func() {
 		defer close(t.gone)
@@ -76,10 +77,8 @@ func (t *talk) read() error {
 		case control.OpSign:
 			err = t.sign(m)
 		case control.OpOK, control.OpError, control.OpCounters, control.OpReturn:
-			select {
-			case t.answers <- answer{m, files}:
+			if t.take(answer{m, files}) {
 				files = nil
-			default: // nobody asked
 			}
 		case control.OpAuditFull:
 			t.full()
@@ -88,6 +87,30 @@ func (t *talk) read() error {
 			return err
 		}
 	}
+}
+
+// take keeps an answer for whoever asked. What nobody asked for, descriptors
+// above all, isn't kept.
+func (t *talk) take(a answer) bool {
+	t.mu.Lock()
+	asked := t.asked
+	t.mu.Unlock()
+	if asked == "" || a.m.Re != asked || len(a.files) > 0 && asked != control.OpReturn {
+		return false
+	}
+	select {
+	case t.answers <- a:
+		return true
+	default:
+		return false
+	}
+}
+
+// expect notes what is asked from now on; empty: nothing.
+func (t *talk) expect(op string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.asked = op
 }
 
 func (t *talk) sign(m control.Message) error {
@@ -103,17 +126,22 @@ func (t *talk) ask(m control.Message, files ...*os.File) error {
 }
 
 // collect sends one request and gives each part of its answer to each. What
-// came along is closed afterwards, unless each has taken it out.
+// came along is closed afterwards, unless each has taken it out. With a proxy
+// that doesn't answer, or never ends, the conversation is over.
 func (t *talk) collect(m control.Message, each func(answer) error, files ...*os.File) error {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	t.forget()
-	if err := t.conn.Send(m, files...); err != nil {
+	t.expect(m.Op)
+	defer t.expect("")
+	if err := t.conn.Send(m, files...); errors.Is(err, os.ErrDeadlineExceeded) {
+		return t.cut(err)
+	} else if err != nil {
 		return err
 	}
 	timer := time.NewTimer(answerTimeout)
 	defer timer.Stop()
-	for {
+	for range maxParts {
 		select {
 		case a := <-t.answers:
 			more, err := t.heard(m.Op, a, each)
@@ -123,9 +151,19 @@ func (t *talk) collect(m control.Message, each func(answer) error, files ...*os.
 		case <-t.gone:
 			return fmt.Errorf("%s: %w", m.Op, errProxyDown)
 		case <-timer.C:
-			return fmt.Errorf("proxy doesn't answer %s", m.Op)
+			return t.cut(fmt.Errorf("proxy doesn't answer %s", m.Op))
 		}
 	}
+	return t.cut(fmt.Errorf("proxy's answer to %s has no end", m.Op))
+}
+
+// cut ends the conversation with a proxy that doesn't keep to it; whoever keeps
+// the proxy ends it then.
+func (t *talk) cut(why error) error {
+	t.log.Warn("proxy is cut off", "error", why)
+	_ = t.conn.Close()
+	<-t.gone
+	return why
 }
 
 // heard judges one answer.
@@ -151,9 +189,13 @@ func (t *talk) forget() {
 	}
 }
 
-// end closes the conversation and waits until nothing more is heard.
+// end closes the conversation, if that hasn't been done, and waits until nothing
+// more is heard.
 func (t *talk) end() error {
 	err := t.conn.Close()
+	if errors.Is(err, net.ErrClosed) {
+		err = nil
+	}
 	<-t.gone
 	t.forget()
 	return err
@@ -168,11 +210,9 @@ func (t *talk) listen(attest string, doors []*door) error {
 		if err := t.ask(m, socketsOf(some)...); err != nil {
 			return err
 		}
-		t.mu.Lock()
-		for _, d := range some {
-			t.has[d.vnode] = true
+		for _, v := range m.VNodes {
+			t.note(v.VNode, v.Rules)
 		}
-		t.mu.Unlock()
 	}
 	return nil
 }
@@ -188,15 +228,38 @@ func (t *talk) close(vnode string) error {
 		return err
 	}
 	t.mu.Lock()
-	delete(t.has, vnode)
+	delete(t.told, vnode)
 	t.mu.Unlock()
 	return nil
 }
 
-func (t *talk) knows(vnode string) bool {
+// note keeps which rules the proxy was told for a vnode whose socket it has.
+func (t *talk) note(vnode string, rules []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.has[vnode]
+	t.told[vnode] = rules
+}
+
+// renote is note for a vnode whose socket it has still.
+func (t *talk) renote(vnode string, rules []string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, has := t.told[vnode]; has {
+		t.told[vnode] = rules
+	}
+}
+
+// rules are those that the proxy was told, if it has the vnode.
+func (t *talk) rules(vnode string) (told []string, has bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	told, has = t.told[vnode]
+	return told, has
+}
+
+func (t *talk) knows(vnode string) bool {
+	_, has := t.rules(vnode)
+	return has
 }
 
 // over reports whether the proxy has hung up.
