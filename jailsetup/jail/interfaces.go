@@ -124,6 +124,10 @@ func lacksTag(i protocol.Interface) bool {
 	return i.Type == typeVLAN && (i.VTag == "" || i.VTag == "0")
 }
 
+// maxAddrs bounds the addresses of one interface: each is in the record of how
+// it is taken down, in the filter at its host end, and in every answer to ip(8).
+const maxAddrs = 256
+
 // addAlias gives the alias' address to the interface that it belongs to: the
 // one with its MAC, else the one on its LAN.
 func addAlias(links []network.ExperimentLink, i protocol.Interface) error {
@@ -141,9 +145,13 @@ func addAlias(links []network.ExperimentLink, i protocol.Interface) error {
 	if at < 0 {
 		return fmt.Errorf("no interface has its MAC %s or is on its LAN", i.VMAC)
 	}
-	if !slices.Contains(links[at].Addrs, addr) {
-		links[at].Addrs = append(links[at].Addrs, addr)
+	if slices.Contains(links[at].Addrs, addr) {
+		return nil
 	}
+	if len(links[at].Addrs) == maxAddrs {
+		return fmt.Errorf("interface %s has %d addresses already: that is the most", links[at].Name, maxAddrs)
+	}
+	links[at].Addrs = append(links[at].Addrs, addr)
 	return nil
 }
 

@@ -3,12 +3,15 @@ package jail
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/plan"
 	"emujail/jailsetup/topology"
 	"emujail/protocol"
 )
@@ -72,6 +75,38 @@ func TestExperimentLinks(t *testing.T) {
 				t.Errorf("got %s, want %s", got, row.want)
 			}
 		})
+	}
+}
+
+// TestManyAliases: an interface has 256 addresses at most, and the record of how
+// it is taken down can be read again.
+func TestManyAliases(t *testing.T) {
+	lines := func(n int) string {
+		text := "INTERFACE IFACETYPE=veth INET=10.1.0.1 MASK=255.255.0.0 ID=3 VMAC=020a01010401 PMAC=00d0b713f403 RTABID=3 ENCAPSULATE=1 LAN=lan0 VTAG=1\n"
+		for i := range n - 1 {
+			text += fmt.Sprintf("INTERFACE IFACETYPE=alias INET=10.1.%d.%d MASK=255.255.0.0 ID=9 VMAC=020a01010401 PMAC=none RTABID= ENCAPSULATE=0 LAN=lan0 VTAG=\n", 1+i/200, 1+i%200)
+		}
+		return text
+	}
+	links, err := Site{}.experimentLinks(Wish{Interfaces: parseInterfaces(t, lines(256))})
+	if err != nil || len(links) != 1 || len(links[0].Addrs) != 256 {
+		t.Fatalf("%d links: %v", len(links), err)
+	}
+	log, err := plan.OpenLog(filepath.Join(t.TempDir(), "undo.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	links[0].VNode = "pcvm1-1"
+	undos, err := links[0].Undo()
+	for _, u := range undos {
+		err = errors.Join(err, log.Append(u))
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	_, err = Site{}.experimentLinks(Wish{Interfaces: parseInterfaces(t, lines(257))})
+	if err == nil || !strings.Contains(err.Error(), "eth1 has 256 addresses already") {
+		t.Errorf("one more: %v", err)
 	}
 }
 

@@ -13,10 +13,13 @@ import (
 	"syscall"
 )
 
-// Limits of a log: a longer one was not written by us.
+// Limits of a log, its lines with their ends: a longer one was not written by us.
+// What couldn't be read again is not recorded, so its deed isn't done: a jail
+// whose log can't be read could never be taken down.
 const (
 	maxLogBytes  = 4 << 20
 	maxLineBytes = 64 << 10
+	maxUndoBytes = maxLogBytes / 2 // of deeds; to take each back is a shorter line
 )
 
 // Log is a file of undo records, one JSON object a line: `{"undo":{…}}` for a
@@ -25,6 +28,7 @@ const (
 // is the jail's, in package jail.
 type Log struct {
 	path    string
+	size    int // of the file
 	entries []Undo
 	undone  map[int]bool
 }
@@ -66,6 +70,7 @@ func (l *Log) parse(data []byte) error {
 			return fmt.Errorf("cut unfinished line of undo log: %w", err)
 		}
 	}
+	l.size = end
 	sc := bufio.NewScanner(bytes.NewReader(data[:end]))
 	sc.Buffer(nil, maxLineBytes)
 	for n := 1; sc.Scan(); n++ {
@@ -83,25 +88,40 @@ func (l *Log) parse(data []byte) error {
 	return sc.Err()
 }
 
-// Append writes the record of a deed that is about to be done.
+// Append writes the record of a deed that is about to be done. One too long to be
+// read again is an error.
 func (l *Log) Append(u Undo) error {
-	if err := l.write(logLine{Undo: &u}); err != nil {
+	line, err := render(logLine{Undo: &u})
+	switch {
+	case err != nil:
+	case len(line) > maxLineBytes:
+		err = fmt.Errorf("it takes %d bytes, at most %d can be read again", len(line), maxLineBytes)
+	case l.size+len(line) > maxUndoBytes:
+		err = fmt.Errorf("with it the log has %d bytes, at most %d can be read again", l.size+len(line), maxUndoBytes)
+	default:
+		err = l.write(line)
+	}
+	if err != nil {
 		return fmt.Errorf("record undo %s: %w", u.Kind, err)
 	}
 	l.entries = append(l.entries, u)
 	return nil
 }
 
-func (l *Log) write(line logLine) error {
+func render(line logLine) ([]byte, error) {
 	data, err := json.Marshal(line)
-	if err != nil {
-		return err
-	}
+	return append(data, '\n'), err
+}
+
+func (l *Log) write(line []byte) error {
 	f, err := os.OpenFile(l.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	n, err := f.Write(append(data, '\n'))
+	n, err := f.Write(line)
+	if err == nil {
+		l.size += n
+	}
 	if err != nil && n > 0 { // half a line would spoil the next one
 		if end, statErr := f.Seek(0, io.SeekEnd); statErr == nil {
 			err = errors.Join(err, f.Truncate(end-int64(n)))
@@ -142,8 +162,12 @@ func (l *Log) Unwind(ctx context.Context, deeds Deeds) error {
 		if err := deed(ctx, u.Data); err != nil {
 			return fmt.Errorf("undo %s: %w", u.Kind, err)
 		}
+		mark, err := render(logLine{Undone: &i})
+		if err == nil {
+			err = l.write(mark)
+		}
 		// On a full disk the mark is left out: deeds bear to be done twice.
-		if err := l.write(logLine{Undone: &i}); err != nil && !errors.Is(err, syscall.ENOSPC) {
+		if err != nil && !errors.Is(err, syscall.ENOSPC) {
 			return fmt.Errorf("record undone %s: %w", u.Kind, err)
 		}
 		l.undone[i] = true
@@ -152,7 +176,7 @@ func (l *Log) Unwind(ctx context.Context, deeds Deeds) error {
 }
 
 func (l *Log) remove() error {
-	l.entries, l.undone = nil, map[int]bool{}
+	l.size, l.entries, l.undone = 0, nil, map[int]bool{}
 	if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

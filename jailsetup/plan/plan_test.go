@@ -152,3 +152,57 @@ func TestOpenLog(t *testing.T) {
 		})
 	}
 }
+
+// TestLogCanBeReadAgain: whatever is appended is read by the next process; what
+// couldn't be is refused before its deed, and costs nothing of what is there.
+func TestLogCanBeReadAgain(t *testing.T) {
+	const frame = len(`{"undo":{"kind":"z","data":""}}` + "\n")
+	text := func(line int) plan.Undo {
+		u, err := plan.NewUndo("z", strings.Repeat("x", line-frame))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	t.Run("one line", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "undo.log")
+		l := open(t, path)
+		if err := l.Append(text(64 << 10)); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Append(text(64<<10 + 1)); err == nil || !strings.Contains(err.Error(), "record undo z: it takes 65537 bytes") {
+			t.Errorf("a line too long: %v", err)
+		}
+		if got := len(open(t, path).Pending()); got != 1 {
+			t.Errorf("%d records are read, want the one that was written", got)
+		}
+	})
+	t.Run("many", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "undo.log")
+		written := 0
+		for l := open(t, path); ; written++ {
+			if err := l.Append(text(40 << 10)); err != nil {
+				if !strings.Contains(err.Error(), "the log has") {
+					t.Error(err)
+				}
+				break
+			}
+		}
+		if err := open(t, path).Append(text(40 << 10)); err == nil {
+			t.Error("whoever opens it anew may go on")
+		}
+		undone := 0
+		table := plan.Deeds{"z": func(context.Context, json.RawMessage) error { undone++; return nil }}
+		if err := open(t, path).Unwind(t.Context(), table); err != nil || undone != written || written < 50 {
+			t.Errorf("%d of %d records undone: %v", undone, written, err)
+		}
+	})
+	t.Run("a step whose undo is too long", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "undo.log")
+		long := mark{path: "/" + strings.Repeat("x", 64<<10)}
+		err := plan.Run(t.Context(), []plan.Step{long}, open(t, path), &plan.State{}, nil)
+		if err == nil || !strings.Contains(err.Error(), "can be read again") {
+			t.Errorf("Run = %v, want it refused before the deed", err)
+		}
+	})
+}
