@@ -238,3 +238,35 @@ func TestClockIsSet(t *testing.T) {
 		})
 	}
 }
+
+// TestForgetOthers: what a supervisor that died has left of experiments without a
+// jail is forgotten; a schedule that was set ahead of the first jail isn't.
+func TestForgetOthers(t *testing.T) {
+	dir := t.TempDir()
+	first := newHost(t, dir)
+	plan := Schedule{Events: []Item{{At: 60, Object: "cbr0", Action: "START"}}}
+	for vnode, x := range map[string]string{"v1": demo, "v2": other} {
+		first.open(vnode, x, key)
+		if err := first.SetSchedule(x, plan); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := first.SetSchedule("jails/ahead", plan); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	second := newHost(t, dir)
+	if err := second.ForgetOthers(func(x string) bool { return x == other }); err != nil {
+		t.Fatal(err)
+	}
+	third := newHost(t, dir)
+	for x, want := range map[string]bool{demo: false, other: true, "jails/ahead": true} {
+		for which, h := range map[string]*host{"this": second, "the next": third} {
+			if err := h.Start(x); (err == nil) != want {
+				t.Errorf("%s: known to %s supervisor: %v, want %v", x, which, err == nil, want)
+			}
+		}
+	}
+}

@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net"
-	"slices"
 	"time"
 
 	"emujail/jailsetup/event"
 	"emujail/jailsetup/hub"
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/plan"
 )
 
 // EventRequest is what the operator wants of an experiment's events: one of
@@ -80,28 +81,83 @@ func (s *Supervisor) watchEvents(ctx context.Context, c net.Conn, experiment str
 	})
 }
 
-// kill kills a jail; an experiment without any other is forgotten with it.
+// kill kills a jail, and what is known of its vnode and its experiment alone.
 func (s *Supervisor) kill(ctx context.Context, vnode string) error {
-	r, err := s.host.Site.Load(vnode)
+	r, loadErr := s.host.Site.Load(vnode)
+	err := s.host.Kill(ctx, vnode) // none, or one to complain of, too
+	if loadErr == nil && err == nil {
+		s.forget(r)
+	}
+	return err
+}
+
+// bootJail boots a jail. Of an experiment that has left the vnode, or whose first
+// boot has failed, nothing is left either.
+func (s *Supervisor) bootJail(ctx context.Context, vnode string, progress func(plan.Event)) (jail.Record, error) {
+	before, _ := s.host.Site.Load(vnode) // the boot complains of one that can't be read
+	after, err := s.host.Boot(ctx, vnode, progress)
+	if before.VNode != "" && experimentOf(before) != experimentOf(after) {
+		s.forget(before)
+	}
+	if err != nil && after.Project != "" {
+		s.forget(after)
+	}
+	return after, err
+}
+
+// forget drops what the supervisor knows for a record, if that is gone: the
+// vnode's account of reboots, and the experiment with its schedule and its key if
+// no other jail is of it.
+func (s *Supervisor) forget(r jail.Record) {
+	now, err := s.host.Site.Load(r.VNode)
+	if err != nil || experimentOf(now) != experimentOf(r) { // else a disk that was kept
+		s.mu.Lock()
+		delete(s.restarts, r.VNode)
+		s.mu.Unlock()
+	}
+	known, err := s.knownExperiments()
+	if err == nil && !known[experimentOf(r)] {
+		err = s.hub.Forget(experimentOf(r))
+	}
 	if err != nil {
-		return s.host.Kill(ctx, vnode) // none, or one to complain of
+		s.log.Error("experiment not forgotten", "experiment", experimentOf(r), "error", err)
 	}
-	if err := s.host.Kill(ctx, vnode); err != nil {
-		return err
+}
+
+// forgetOthers drops experiments whose last jail went while no supervisor ran, or
+// just before the last one ended.
+func (s *Supervisor) forgetOthers() {
+	known, err := s.knownExperiments()
+	if err == nil {
+		err = s.hub.ForgetOthers(func(x string) bool { return known[x] })
 	}
+	if err != nil {
+		s.log.Error("experiments not forgotten", "error", err)
+	}
+}
+
+// knownExperiments are those that have a record here. One record that can't be
+// read may be of any.
+func (s *Supervisor) knownExperiments() (map[string]bool, error) {
 	names, err := s.host.Site.List()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	others := slices.ContainsFunc(names, func(name string) bool {
-		o, err := s.host.Site.Load(name)
-		return err == nil && o.Project == r.Project && o.Experiment == r.Experiment
-	})
-	if others {
-		return nil
+	known := map[string]bool{}
+	for _, name := range names {
+		r, err := s.host.Site.Load(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // being made, or being removed
+		}
+		if err != nil {
+			return nil, err
+		}
+		known[experimentOf(r)] = true
 	}
-	return s.hub.Forget(r.Project + "/" + r.Experiment)
+	return known, nil
 }
+
+func experimentOf(r jail.Record) string { return r.Project + "/" + r.Experiment }
 
 // errNoEvent is a request without its words.
 var errNoEvent = errors.New("event: nothing to tell")

@@ -254,6 +254,7 @@ func (s *Supervisor) adopt(ctx context.Context) {
 	if err != nil {
 		s.log.Error("not all could be recovered", "error", err)
 	}
+	s.forgetOthers()
 	for _, r := range records {
 		found := s.proven(r.VNode, kept[r.VNode], sockets{tmcc: s.proxy.inherited(r.VNode)})
 		delete(kept, r.VNode)

@@ -150,7 +150,7 @@ func (s *Supervisor) boot(ctx context.Context, vnode string, received time.Time,
 	if progress != nil {
 		progress(plan.NewEvent("wait for a turn", received, nil))
 	}
-	r, err := s.host.Boot(ctx, vnode, progress)
+	r, err := s.bootJail(ctx, vnode, progress)
 	if err != nil {
 		return err
 	}
