@@ -28,7 +28,9 @@ changes nothing.
 With --halt, --kill or --reboot it does that to the vnodes that are on this
 host, without asking. With --reconfig the host's vnodes are held against tmcd's
 list: those that tmcd has no more are killed, those on both are rebooted, new
-ones are booted.`,
+ones are booted. Before anything is killed tmcd is asked about each vnode that
+its list lacks: if it is in an experiment after all, or tmcd says nothing and
+nothing else either, the list was cut short and nothing is changed.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return opts.run(cmd.Context(), s, cmd.OutOrStdout())
@@ -61,13 +63,13 @@ func (o hostWide) run(ctx context.Context, s *settings, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var wanted []string
+	var now lists
 	if !o.halt && !o.kill && !o.reboot {
-		if wanted, err = askVNodes(ctx, site); err != nil {
+		if now, err = o.ask(ctx, site, here); err != nil {
 			return fmt.Errorf("cannot list this host's vnodes: %w (nothing was changed)", err)
 		}
 	}
-	tasks := o.tasks(here, wanted)
+	tasks := o.tasks(here, now)
 	admit(site, jailsAfter(here, tasks), os.Stderr)
 	return doAll(ctx, site, tasks, w)
 }
@@ -86,8 +88,11 @@ func jailsAfter(here []string, tasks []task) int {
 	return n
 }
 
+// lists are what tmcd says of this host's vnodes.
+type lists struct{ wanted, gone []string }
+
 // tasks decides what is done to whom, in the order of the vnodes' numbers.
-func (o hostWide) tasks(here, wanted []string) []task {
+func (o hostWide) tasks(here []string, now lists) []task {
 	all := func(verb supervise.Verb, names []string) (list []task) {
 		for _, n := range names {
 			list = append(list, task{verb, n})
@@ -102,17 +107,18 @@ func (o hostWide) tasks(here, wanted []string) []task {
 	case o.reboot:
 		return all(supervise.VerbReboot, here)
 	case !o.reconfig:
-		return all(supervise.VerbBoot, wanted)
+		return all(supervise.VerbBoot, now.wanted)
 	}
 	var list []task
 	for _, n := range here {
-		if slices.Contains(wanted, n) {
+		switch {
+		case slices.Contains(now.wanted, n):
 			list = append(list, task{supervise.VerbReboot, n})
-		} else {
+		case slices.Contains(now.gone, n):
 			list = append(list, task{supervise.VerbKill, n})
 		}
 	}
-	for _, n := range wanted {
+	for _, n := range now.wanted {
 		if !slices.Contains(here, n) {
 			list = append(list, task{supervise.VerbBoot, n})
 		}
@@ -120,13 +126,17 @@ func (o hostWide) tasks(here, wanted []string) []task {
 	return list
 }
 
-// askVNodes asks tmcd, as this host, for its jailed vnodes.
-func askVNodes(ctx context.Context, site jail.Site) ([]string, error) {
+// ask asks tmcd, as this host, for its jailed vnodes, and, where some are to be
+// killed, which of those here are its no more.
+func (o hostWide) ask(ctx context.Context, site jail.Site, here []string) (now lists, err error) {
 	tmcd, err := jail.FindTmcd(ctx, site, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return nil, err
+		return now, err
 	}
-	return tmcd.VNodes(ctx)
+	if now.wanted, err = tmcd.VNodes(ctx); err == nil && o.reconfig {
+		now.gone, err = tmcd.Gone(ctx, now.wanted, here)
+	}
+	return now, err
 }
 
 // atOnce bounds the verbs under way; the supervisor has a bound of its own on

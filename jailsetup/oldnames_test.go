@@ -59,22 +59,24 @@ func TestVnodeSetupRefusesByName(t *testing.T) {
 }
 
 func TestHostWideTasks(t *testing.T) {
-	here, wanted := []string{"pcvm1-1", "pcvm1-2"}, []string{"pcvm1-2", "pcvm1-10"}
+	// Of pcvm1-3, which tmcd doesn't list, it doesn't say either that it is gone.
+	here := []string{"pcvm1-1", "pcvm1-2", "pcvm1-3"}
+	now := lists{wanted: []string{"pcvm1-2", "pcvm1-10"}, gone: []string{"pcvm1-1"}}
 	tests := []struct {
 		name string
 		opts hostWide
 		want string
 	}{
 		{"cold boot", hostWide{}, "boot pcvm1-2, boot pcvm1-10"},
-		{"host goes down", hostWide{halt: true}, "halt pcvm1-1, halt pcvm1-2"},
-		{"kill", hostWide{kill: true}, "kill pcvm1-1, kill pcvm1-2"},
-		{"reboot", hostWide{reboot: true}, "reboot pcvm1-1, reboot pcvm1-2"},
+		{"host goes down", hostWide{halt: true}, "halt pcvm1-1, halt pcvm1-2, halt pcvm1-3"},
+		{"kill", hostWide{kill: true}, "kill pcvm1-1, kill pcvm1-2, kill pcvm1-3"},
+		{"reboot", hostWide{reboot: true}, "reboot pcvm1-1, reboot pcvm1-2, reboot pcvm1-3"},
 		{"reconfig", hostWide{reconfig: true}, "kill pcvm1-1, reboot pcvm1-2, boot pcvm1-10"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			var words []string
-			for _, task := range tt.opts.tasks(here, wanted) {
+			for _, task := range tt.opts.tasks(here, now) {
 				words = append(words, string(task.verb)+" "+task.vnode)
 			}
 			if got := strings.Join(words, ", "); got != tt.want {

@@ -234,14 +234,8 @@ func (t Tmcd) askConfig(ctx context.Context, vnode string) (Wish, error) {
 	if err != nil {
 		return w, err
 	}
-	if w.Status, err = c.Status(ctx); err != nil {
-		return w, fmt.Errorf("ask for status: %w", explain(err))
-	}
-	switch {
-	case w.Status.Free:
-		return w, ErrFree
-	case w.Status.PID == "" || w.Status.EID == "":
-		return w, ErrUnknown
+	if w.Status, err = askStatus(ctx, c); err != nil {
+		return w, err
 	}
 	blocks, err := c.FullConfig(ctx)
 	if err != nil {
@@ -253,6 +247,29 @@ func (t Tmcd) askConfig(ctx context.Context, vnode string) (Wish, error) {
 	w.Domain = domain(t.Boss.Name, w.Jail.EventServer)
 	w.Hostname = hostname(w.Status, w.Domain)
 	return w, nil
+}
+
+// status asks which experiment the vnode is in: [ErrFree] in none, [ErrUnknown]
+// without a word.
+func (t Tmcd) status(ctx context.Context, vnode string) (protocol.Status, error) {
+	c, err := t.as(vnode)
+	if err != nil {
+		return protocol.Status{}, err
+	}
+	return askStatus(ctx, c)
+}
+
+func askStatus(ctx context.Context, c *client.Client) (protocol.Status, error) {
+	s, err := c.Status(ctx)
+	switch {
+	case err != nil:
+		return s, fmt.Errorf("ask for status: %w", explain(err))
+	case s.Free:
+		return s, ErrFree
+	case s.PID == "" || s.EID == "":
+		return s, ErrUnknown
+	}
+	return s, nil
 }
 
 // take parses the blocks that phase one needs.

@@ -2,7 +2,10 @@ package jail
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"emujail/protocol"
 	"emujail/tmcc/client"
@@ -19,7 +22,7 @@ func (t Tmcd) VNodes(ctx context.Context) ([]string, error) {
 	}
 	reply, err := c.Ask(ctx, "vnodelist")
 	if err != nil {
-		return nil, err
+		return nil, explain(err)
 	}
 	list, err := protocol.ParseVNodeList(reply)
 	if err != nil {
@@ -33,4 +36,53 @@ func (t Tmcd) VNodes(ctx context.Context) ([]string, error) {
 	}
 	slices.SortFunc(names, compareNames)
 	return names, nil
+}
+
+// Gone are those of the vnodes here that are none of this host's any more. That
+// one lacks on tmcd's list isn't enough: a tmcd that ends while it answers leaves a
+// list cut short, or an empty one, and over plain TCP nothing shows it. So tmcd is
+// asked about each. FREE is a word; no word at all is believed of a tmcd that, asked
+// after it, answers about another and gives the same list again.
+func (t Tmcd) Gone(ctx context.Context, listed, here []string) ([]string, error) {
+	var gone, silent []string
+	for _, vnode := range here {
+		if slices.Contains(listed, vnode) {
+			continue
+		}
+		s, err := t.status(ctx, vnode)
+		switch {
+		case err == nil:
+			return nil, fmt.Errorf("tmcd's list lacks %s, which by its status is in %s/%s: the list was cut short, or has changed (try again)", vnode, s.PID, s.EID)
+		case errors.Is(err, ErrUnknown):
+			silent = append(silent, vnode)
+		case !errors.Is(err, ErrFree):
+			return nil, fmt.Errorf("%s, which tmcd's list lacks: %w", vnode, err)
+		}
+		gone = append(gone, vnode)
+	}
+	if len(silent) == 0 {
+		return gone, nil
+	}
+	if err := t.speaks(ctx, listed); err != nil {
+		return nil, fmt.Errorf("tmcd says nothing of %s, and %w (if they are to go: jailsetup kill VNODE, or jailsetup bootvnodes --kill for all)", strings.Join(silent, ", "), err)
+	}
+	return gone, nil
+}
+
+// speaks tells whether tmcd still answers as it did when it gave the list.
+func (t Tmcd) speaks(ctx context.Context, listed []string) error {
+	if len(listed) == 0 {
+		return errors.New("its list is empty: that is how one looks that ends while it answers")
+	}
+	if _, err := t.status(ctx, listed[0]); err != nil && !errors.Is(err, ErrFree) {
+		return fmt.Errorf("none of %s, which is on its list: %w", listed[0], err)
+	}
+	again, err := t.VNodes(ctx)
+	if err != nil {
+		return fmt.Errorf("its list can't be had again: %w", err)
+	}
+	if !slices.Equal(again, listed) {
+		return errors.New("its list is another one when it is asked again (try again)")
+	}
+	return nil
 }
