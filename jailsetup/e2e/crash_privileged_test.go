@@ -77,11 +77,18 @@ func TestKilledWhileUp(t *testing.T) {
 		j := r.phase(v, jail.Up)
 		r.serve.kill()
 		_ = syscall.Kill(j.PID, syscall.SIGKILL)
+		r.await("its end", func() error {
+			if err := syscall.Kill(j.PID, 0); !errors.Is(err, syscall.ESRCH) {
+				return fmt.Errorf("process %d is there: %v", j.PID, err)
+			}
+			return nil
+		})
 		r.startServe()
 		if j := r.phase(v, jail.Down); j.Alive {
 			t.Error("alive")
 		}
-		r.must("boot", v)
+		r.reports(v, "SHUTDOWN")
+		r.boot(v)
 	})
 }
 
@@ -141,6 +148,8 @@ func TestKilledInBoot(t *testing.T) {
 			r.startServe()
 			if j, there := r.info(v); there && j.Phase == jail.Up {
 				r.must("kill", v) // it was quicker than we
+			} else {
+				r.reports(v, "TBFAILED")
 			}
 			if err := r.isAs(start); err != nil {
 				t.Errorf("left:\n%v", err)

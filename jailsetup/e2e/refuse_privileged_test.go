@@ -101,7 +101,11 @@ var refusals = []refusal{
 		[]string{"template", "o space left"}},
 	{"disk full while the image is made", set{noMock: true, noServe: true}, func(r *rig) result { return r.fullDisk(1 << 20) }, 1,
 		[]string{"clone disk", "no space left"}},
-	{"disk full before the record", set{noMock: true, noServe: true}, func(r *rig) result { return r.fullDisk(0) }, 1,
+	{"disk full before the record", set{noMock: true, noServe: true}, func(r *rig) result {
+		out := r.fullDisk(0)
+		r.reports(r.vnodes[0], "TBFAILED")
+		return out
+	}, 1,
 		[]string{"no space left"}},
 }
 

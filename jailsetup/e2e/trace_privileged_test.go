@@ -73,6 +73,25 @@ func TestTrace(t *testing.T) {
 		r.reports(v, "TBFAILED")
 		r.noJailLeft()
 	})
+	t.Run("a boot that fails, as tmcd sees it", func(t *testing.T) {
+		r.write("plan.json", `{"events": [{"at": 3600, "object": "cbr0", "action": "START"}]}`)
+		r.must("event", "jails/demo", "--schedule", r.path("plan.json"))
+		r.fault("delay command=state delay=1500ms") // it hears at once and is slow to say so
+		booted := make(chan result)
+		go func() { booted <- r.jailsetup("boot", v) }()
+		r.reports(v, "BOOTING")
+		r.reports(v, "TBFAILED")
+		if dir := cgroupDir(v); dir != "" {
+			t.Errorf("it has heard TBFAILED while there is %s, whose jail may yet say ISUP", dir)
+		}
+		if out := <-booted; out.code != 1 {
+			t.Errorf("exit code %d", out.code)
+		}
+		r.noJailLeft()
+		if left, err := filepath.Glob(filepath.Join(r.state(), ".events", "*")); err != nil || len(left) > 0 {
+			t.Errorf("the experiment, without a jail, is known still: %v (%v)", left, err)
+		}
+	})
 }
 
 func (r *rig) trace(t *testing.T, text string, want plan.Outcome) jail.Trace {

@@ -18,12 +18,10 @@ import (
 	"emujail/jailsetup/rootfs"
 )
 
-// Deadlines of a life (jail.md §7.2).
+// Deadlines of a life (jail.md §7.2); tell.go has those of reports.
 const (
-	shutdownReport = 2 * time.Second // for telling tmcd SHUTDOWN or TBFAILED
-	bootlogReport  = 5 * time.Second
-	graceMargin    = 2 * time.Second // beyond the grace that injail gives its processes
-	askTimeout     = 60 * time.Second
+	graceMargin = 2 * time.Second // beyond the grace that injail gives its processes
+	askTimeout  = 60 * time.Second
 )
 
 // Host is what jails are made with on this host. One at a time may change
@@ -39,6 +37,7 @@ type Host struct {
 	reserve     chan struct{} // one at a time takes an id range
 	disks       ledger
 	templates   rootfs.Keeper
+	late        lateWords
 }
 
 // ErrUp says that the jail runs already.
@@ -73,6 +72,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 		return r, h.giveUp(ctx, r, t, err)
 	}
 	if err != nil {
+		h.tellFailed(ctx, vnode, t, err)
 		return r, err
 	}
 	pidfd, disk, err := h.build(ctx, &r, wish, t)
@@ -107,20 +107,15 @@ func (h *Host) ask(ctx context.Context, r Record, t *tracer) (wish Wish, err err
 	return wish, err
 }
 
-// tellFailed reports TBFAILED with the reason and the last steps.
-func (h *Host) tellFailed(ctx context.Context, vnode string, t *tracer, why error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
-	defer cancel()
-	h.report(ctx, vnode, "TBFAILED")
-	h.sendLog(ctx, vnode, "boot failed: "+why.Error()+"\nlast steps:\n"+Tail(t.events))
-}
-
 // AskTmcd is the step of a trace in which this host waits for tmcd.
 const AskTmcd = "report BOOTING, ask tmcd what it should be"
 
 // prepare brings the vnode to where a boot can begin.
 func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
 	if err := CheckName(vnode); err != nil {
+		return Record{}, err
+	}
+	if err := h.late.await(ctx, vnode); err != nil {
 		return Record{}, err
 	}
 	r, err := h.Site.Load(vnode)
@@ -131,9 +126,10 @@ func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
 		return r, err
 	}
 	if r.Phase == Up {
-		if pidfd, err := r.pin(); err == nil {
-			return r, errors.Join(ErrUp, pidfd.Close())
+		if r.Alive() {
+			return r, ErrUp
 		}
+		h.report(ctx, vnode, "SHUTDOWN") // whoever watches it has not come to it yet
 	}
 	return r, h.takeDown(ctx, &r, r.Ended)
 }
@@ -226,12 +222,14 @@ func (h *Host) build(ctx context.Context, r *Record, w Wish, t *tracer) (*os.Fil
 }
 
 // giveUp undoes a failed boot, tells tmcd, with the last steps, and returns
-// why, with what could not be undone.
+// why, with what could not be undone. tmcd hears of it when the jail is down: one
+// that ran already would say ISUP afterwards.
 func (h *Host) giveUp(ctx context.Context, r Record, t *tracer, why error) error {
-	h.tellFailed(ctx, r.VNode, t, why)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
 	defer cancel()
-	if err := h.takeDown(ctx, &r, "boot failed"); err != nil && !r.downUnwritten(err) {
+	err := h.takeDown(ctx, &r, "boot failed")
+	h.tellFailed(ctx, r.VNode, t, why)
+	if err != nil && !r.downUnwritten(err) {
 		return errors.Join(why, err)
 	}
 	limit.Reap(r.VNode) // a stage 0 whose spawner died before it could tell us of it
@@ -374,22 +372,4 @@ func (h *Host) destroy(ctx context.Context, vnode string) error {
 	}
 	h.disks.forget(vnode)
 	return errors.Join(errs...)
-}
-
-// report tells tmcd a state, as well as it can be reached in the time that the
-// original gave it. A report that fails is logged: the deed goes on.
-func (h *Host) report(ctx context.Context, vnode, state string) {
-	ctx, cancel := context.WithTimeout(ctx, shutdownReport)
-	defer cancel()
-	if err := h.Tmcd.State(ctx, vnode, state); err != nil {
-		h.Log.Warn("state not reported", "vnode", vnode, "state", state, "error", err)
-	}
-}
-
-func (h *Host) sendLog(ctx context.Context, vnode, text string) {
-	ctx, cancel := context.WithTimeout(ctx, bootlogReport)
-	defer cancel()
-	if err := h.Tmcd.BootLog(ctx, vnode, []byte(text)); err != nil {
-		h.Log.Warn("boot log not sent", "vnode", vnode, "error", err)
-	}
 }

@@ -52,14 +52,29 @@ func (h *Host) recoverOne(ctx context.Context, vnode string) (Record, error) {
 	if r.Phase == Down {
 		return r, h.finishKill(ctx, vnode)
 	}
-	interrupted := r.Phase == Building && r.Boot <= 1
-	if err := h.takeDown(ctx, &r, "found "+string(r.Phase)+" without its process"); err != nil {
+	found := r
+	err = h.takeDown(ctx, &r, "found "+string(r.Phase)+" without its process")
+	h.tellEnd(ctx, found) // now: one whose boot was cut off may have run
+	if err != nil {
 		return r, err
 	}
-	if interrupted {
+	if found.Phase == Building && r.Boot <= 1 {
 		return r, h.destroy(ctx, vnode)
 	}
 	return r, nil
+}
+
+// tellEnd tells tmcd of an end that nobody was there to see. Of a jail that was
+// being halted tmcd has heard before.
+func (h *Host) tellEnd(ctx context.Context, r Record) {
+	switch r.Phase {
+	case Up:
+		h.tellLater(ctx, r.VNode, func(ctx context.Context) { h.report(ctx, r.VNode, "SHUTDOWN") })
+	case Building:
+		h.tellLater(ctx, r.VNode, func(ctx context.Context) {
+			h.tellFailed(ctx, r.VNode, &tracer{}, errors.New("the supervisor ended meanwhile"))
+		})
+	}
 }
 
 // finishKill removes what a kill that was cut off has left of a jail whose disk
