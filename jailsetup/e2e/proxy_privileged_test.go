@@ -12,10 +12,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	"emujail/jailsetup/jail"
 	"emujail/jailsetup/supervise"
 )
 
@@ -287,12 +289,44 @@ func (r *rig) firstPID(vnode string) int {
 }
 
 // T50 of docs/spec/peers.md: a vnode's id and id range pass to another project;
-// nothing of the first is reachable by the second.
+// nothing of the first is reachable by the second, whether or not this host has
+// heard boss's kill in between.
 func TestT50ANodeOfAnotherProjectFindsNothing(t *testing.T) {
-	r := newRig(t, set{})
-	v := r.vnodes[0]
+	for _, c := range []struct{ name, leave, come string }{
+		{"killed", "kill", "boot"},
+		{"halted", "halt", "boot"},
+		{"still up", "", "boot"},
+		{"still up, rebooted", "", "reboot"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, set{})
+			v := r.vnodes[0]
+			first := r.firstOwner(v)
+			if c.leave != "" {
+				r.must(c.leave, v)
+				if _, err := os.Lstat(r.path("run/doors/" + v + ".json")); err == nil {
+					t.Error("the record of its sockets is there still")
+				}
+			}
+			r.passOn(v)
+			if out := r.must("boot", "-n", v); strings.HasPrefix(out, "destroy what is here of jails/demo") != (c.leave != "kill") {
+				t.Errorf("a dry run says:\n%s", out)
+			}
+			r.must(c.come, v)
+			r.reports(v, "ISUP")
+			r.nothingOf(t, first)
+			said := strings.Contains(r.logs(), "passed to another experiment")
+			if said != (c.leave != "kill") {
+				t.Errorf("the log says that something was destroyed: %v", said)
+			}
+		})
+	}
+}
+
+// firstOwner is the first project's jail, with its secrets.
+func (r *rig) firstOwner(v string) jail.Record {
+	r.t.Helper()
 	r.boot(v)
-	first := r.phase(v, "up")
 	r.write("state/"+v+"/policy", "allow role\n")
 	r.await("the rule", func() error {
 		if !r.answered(v, "role") {
@@ -300,27 +334,35 @@ func TestT50ANodeOfAnotherProjectFindsNothing(t *testing.T) {
 		}
 		return nil
 	})
+	r.write("plan.json", `{"events": [{"at": 3600, "object": "secret-of-demo", "action": "START"}]}`)
+	r.must("event", "jails/demo", "--schedule", r.path("plan.json"), "--start")
 	r.enter(v, "sh", "-c", "tmcc keyhash >/root/secret; tmcc status >/var/tmp/secret; echo secret-of-demo >/local/logs/secret 2>/dev/null || :")
-	r.must("kill", v)
-	if _, err := os.Lstat(r.path("run/doors/" + v + ".json")); err == nil {
-		t.Error("the record of its sockets is there still")
-	}
+	return r.phase(v, jail.Up).Record
+}
 
-	other := strings.NewReplacer(
+// passOn has tmcd give the vnode to another project.
+func (r *rig) passOn(v string) {
+	r.t.Helper()
+	r.write("testbed.yaml", strings.NewReplacer(
 		"projects: {", "projects: {other: {name: Other, head: alice, gid: 6002}, ",
 		"groups: {jails: project_root}", "groups: {jails: project_root, other: project_root}",
 		"experiments:\n", "experiments:\n  other/second: {creator: alice, mounts: none, keyhash: 00112233445566778899aabbccddeeff}\n",
 		v+": {host: pc1, experiment: jails/demo,", v+": {host: pc1, experiment: other/second,",
 		"members: {node-a: 10.1.1.2, node-b: 10.1.1.3}", "members: {node-b: 10.1.1.3}",
-	).Replace(r.text("testbed.yaml"))
-	r.write("testbed.yaml", other)
+	).Replace(r.text("testbed.yaml")))
 	if out := r.run("tmcd-mock", "reload", "--manage", r.path("mock")); out.code != 0 {
-		t.Fatal(out.err())
+		r.t.Fatal(out.err())
 	}
-	r.boot(v)
-	second := r.phase(v, "up")
-	if second.Project != "other" || second.IDBase != first.IDBase {
-		t.Errorf("project %s, ids from %d; before from %d", second.Project, second.IDBase, first.IDBase)
+}
+
+// nothingOf looks in the second project's jail, and in the state directory, for
+// what the first has left.
+func (r *rig) nothingOf(t *testing.T, first jail.Record) {
+	t.Helper()
+	v := first.VNode
+	second := r.phase(v, jail.Up)
+	if second.Project != "other" || second.IDBase != first.IDBase || second.Boot != 1 {
+		t.Errorf("project %s, ids from %d, boot %d; before from %d", second.Project, second.IDBase, second.Boot, first.IDBase)
 	}
 	if r.answered(v, "role") {
 		t.Error("the first one's rule counts")
@@ -336,4 +378,44 @@ func TestT50ANodeOfAnotherProjectFindsNothing(t *testing.T) {
 	if found != "" {
 		t.Errorf("files of the first one:\n%s", found)
 	}
+	if left, err := filepath.Glob(r.path("state/.events/*demo*")); err != nil || len(left) > 0 {
+		t.Errorf("the first one's schedule and key are kept: %v (%v)", left, err)
+	}
+}
+
+// TestNoDiskIsDestroyedByHalfAnAnswer: over plain TCP the end of an answer that is
+// cut short looks like any other. One that names half of an experiment destroys
+// nothing.
+func TestNoDiskIsDestroyedByHalfAnAnswer(t *testing.T) {
+	r := newRig(t, set{plain: true})
+	v := r.vnodes[0]
+	r.boot(v)
+	r.enter(v, "sh", "-c", "echo kept >/root/kept; sync")
+	half := fmt.Sprintf("cut command=status bytes=%d", len("ALLOCATED=jails/de"))
+	t.Run("of a jail that is up", func(t *testing.T) {
+		r.fault(half)
+		before := r.phase(v, jail.Up)
+		out := r.jailsetup("boot", v)
+		if out.code != 1 || !strings.Contains(out.complaint(), "runs already") {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
+		}
+		if j := r.phase(v, jail.Up); j.PID != before.PID {
+			t.Error("it is another one")
+		}
+	})
+	t.Run("of one that is halted", func(t *testing.T) {
+		r.must("halt", v)
+		out := r.jailsetup("boot", v)
+		if out.code != 1 || !strings.Contains(out.complaint(), "line is cut off") {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
+		}
+		r.reports(v, "TBFAILED")
+		if out := r.run("tmcd-mock", "fault", "clear", "--manage", r.path("mock")); out.code != 0 {
+			t.Fatal(out.err())
+		}
+		r.boot(v)
+		if got := r.enter(v, "cat", "/root/kept"); got != "kept\n" {
+			t.Errorf("the disk has %q", got)
+		}
+	})
 }

@@ -24,6 +24,11 @@ func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	var lines []string
+	if r.passedTo(w.Status) {
+		lines = append(lines, fmt.Sprintf("destroy what is here of %s/%s, whose %s was", r.Project, r.Experiment, vnode))
+		r = Record{VNode: vnode}
+	}
 	if r.IDBase == 0 {
 		if r.IDBase, err = h.Site.freeIDBase(); err != nil {
 			return nil, err
@@ -41,7 +46,7 @@ func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
 	if err := plan.Print(&text, p.Steps()); err != nil {
 		return nil, err
 	}
-	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n"), nil
+	return append(lines, strings.Split(strings.TrimRight(text.String(), "\n"), "\n")...), nil
 }
 
 // DryRunDown says what taking the vnode down would undo, with its disk or

@@ -47,8 +47,8 @@ var ErrUp = errors.New("runs already")
 var ErrNoJail = errors.New("no such jail on this host (jailsetup list shows them)")
 
 // Boot builds and starts the vnode's jail: a new one, or one that keeps its
-// disk. Each finished step goes to trace. What fails is undone; a disk that
-// was there before stays.
+// disk, if that is of the same experiment. Each finished step goes to trace.
+// What fails is undone; a disk that was there before stays.
 func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (Record, error) {
 	t := &tracer{each: trace}
 	var r Record
@@ -61,6 +61,10 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 		return r, err
 	}
 	if wish, err = h.ask(ctx, r, t); err != nil {
+		return r, err
+	}
+	if r, err = h.makeWay(ctx, r, wish.Status, t); err != nil {
+		h.tellFailed(ctx, vnode, t, err)
 		return r, err
 	}
 	defer h.Hierarchies.Hasten(ctx)()
@@ -127,7 +131,7 @@ func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
 	}
 	if r.Phase == Up {
 		if r.Alive() {
-			return r, ErrUp
+			return h.evict(ctx, r)
 		}
 		h.report(ctx, vnode, "SHUTDOWN") // whoever watches it has not come to it yet
 	}
