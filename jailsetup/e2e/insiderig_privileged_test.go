@@ -115,7 +115,7 @@ func newInside(t *testing.T, change func(string) string) *inside {
 	return i
 }
 
-// tarball puts an archive where the web server finds it.
+// tarball puts an archive where the web server finds it, if that runs.
 func (i *inside) tarball(name string, files map[string]string) string {
 	i.t.Helper()
 	tree := i.t.TempDir()
@@ -128,7 +128,7 @@ func (i *inside) tarball(name string, files map[string]string) string {
 			i.t.Fatal(err)
 		}
 	}
-	to := filepath.Join(i.web, "proj/jails", name)
+	to := filepath.Join(i.path("web"), "proj/jails", name)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		i.t.Fatal(err)
 	}
