@@ -3,12 +3,12 @@ package proxy
 import (
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/tmcc/client/lazysock"
 )
 
 // A door is a jail's listening socket. Package net would register every
@@ -51,7 +51,7 @@ func (d *door) Accept() (net.Conn, error) {
 	case errno != 0:
 		return nil, os.NewSyscallError("accept4", errno)
 	}
-	return &caller{fd: fd, sealed: d.sealed}, nil
+	return &caller{lazysock.New(fd, "caller"), d.sealed}, nil
 }
 
 // acceptNow takes a connection that is there. Whoever has the socket too, the
@@ -82,121 +82,21 @@ func (d *door) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
 // File returns a copy of the socket.
 func (d *door) File() (*os.File, error) { return dup(d.raw, "socket") }
 
-// A caller is a connection that came by a door. It becomes a file that the
-// poller knows when somebody has to wait for it.
+// A caller is a connection that came by a door.
 type caller struct {
+	*lazysock.Socket
 	sealed bool
-
-	mu   sync.Mutex
-	fd   int // -1 when closed
-	file *os.File
-}
-
-// waiting is the caller as a file.
-func (c *caller) waiting() (*os.File, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fd < 0 {
-		return nil, net.ErrClosed
-	}
-	if c.file == nil {
-		c.file = os.NewFile(uintptr(c.fd), "caller")
-	}
-	return c.file, nil
 }
 
 // Close closes the connection once. While descriptors may lie in it unread their
 // own closes are part of it, and may wait for whom they belong to.
 func (c *caller) Close() error {
-	c.mu.Lock()
-	fd, file := c.fd, c.file
-	c.fd = -1
-	c.mu.Unlock()
-	switch {
-	case fd < 0:
-		return net.ErrClosed
-	case file != nil:
-		return file.Close()
-	case !c.sealed:
-		return syscall.Close(fd)
+	if c.sealed {
+		return c.CloseBy(closeNow)
 	}
-	return closeNow(fd)
-}
-
-// Read implements net.Conn.
-func (c *caller) Read(p []byte) (int, error) {
-	f, err := c.waiting()
-	if err != nil {
-		return 0, err
-	}
-	return f.Read(p)
-}
-
-// Write implements net.Conn.
-func (c *caller) Write(p []byte) (int, error) {
-	f, err := c.waiting()
-	if err != nil {
-		return 0, err
-	}
-	return f.Write(p)
+	return c.CloseBy(syscall.Close)
 }
 
 // LocalAddr and RemoteAddr implement net.Conn: neither side has a name.
 func (c *caller) LocalAddr() net.Addr  { return &net.UnixAddr{Net: "unix"} }
 func (c *caller) RemoteAddr() net.Addr { return &net.UnixAddr{Net: "unix"} }
-
-// SetDeadline implements net.Conn.
-func (c *caller) SetDeadline(t time.Time) error { return c.set((*os.File).SetDeadline, t) }
-
-// SetReadDeadline implements net.Conn.
-func (c *caller) SetReadDeadline(t time.Time) error { return c.set((*os.File).SetReadDeadline, t) }
-
-// SetWriteDeadline implements net.Conn.
-func (c *caller) SetWriteDeadline(t time.Time) error { return c.set((*os.File).SetWriteDeadline, t) }
-
-func (c *caller) set(deadline func(*os.File, time.Time) error, t time.Time) error {
-	f, err := c.waiting()
-	if err != nil {
-		return err
-	}
-	return deadline(f, t)
-}
-
-// SyscallConn implements syscall.Conn.
-func (c *caller) SyscallConn() (syscall.RawConn, error) { return (*rawCaller)(c), nil }
-
-// A rawCaller is a caller as a syscall.RawConn.
-type rawCaller caller
-
-// Control calls f at once; the connection isn't closed meanwhile.
-func (c *rawCaller) Control(f func(fd uintptr)) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.fd < 0 {
-		return net.ErrClosed
-	}
-	f(uintptr(c.fd))
-	return nil
-}
-
-// Read calls f until it is content, whenever something came.
-func (c *rawCaller) Read(f func(fd uintptr) bool) error {
-	return c.wait(syscall.RawConn.Read, f)
-}
-
-// Write calls f until it is content, whenever there is room.
-func (c *rawCaller) Write(f func(fd uintptr) bool) error {
-	return c.wait(syscall.RawConn.Write, f)
-}
-
-func (c *rawCaller) wait(how func(syscall.RawConn, func(uintptr) bool) error, f func(uintptr) bool) error {
-	file, err := (*caller)(c).waiting()
-	if err != nil {
-		return err
-	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return how(raw, f)
-}

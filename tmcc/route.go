@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"time"
 
 	"emujail/tmcc/cache"
 	"emujail/tmcc/client"
@@ -87,6 +88,7 @@ func (q *question) connect(ctx context.Context) (*client.Client, error) {
 	o := client.Options{
 		Network: r.network, UnixPath: r.path,
 		Timeout: q.line.Timeout, Logger: q.log,
+		Spin: func() time.Duration { return spinTime },
 	}
 	if r.network != client.Unix {
 		if err := q.addServer(ctx, &o); err != nil {
@@ -96,6 +98,10 @@ func (q *question) connect(ctx context.Context) (*client.Client, error) {
 	q.client, err = client.New(o)
 	return q.client, err
 }
+
+// spinTime is how long tmcc looks for the answer before it sleeps: a tmcd on this
+// host is as soon as that, and the rest of the program needn't be loaded.
+const spinTime = 500 * time.Microsecond
 
 // addServer finds the server to ask, and what TLS needs.
 func (q *question) addServer(ctx context.Context, o *client.Options) (err error) {

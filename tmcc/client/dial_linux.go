@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/tmcc/client/lazysock"
 )
 
 // A tcpConn is a TCP connection without what net.Dialer adds: a proxy makes one
@@ -21,8 +23,7 @@ import (
 // it would wake a thread to look after the processor. The command tmcc starts
 // faster by it, too: a page of the program that isn't used isn't loaded.
 type tcpConn struct {
-	*os.File
-	raw    syscall.RawConn
+	*lazysock.Socket
 	remote netip.AddrPort
 }
 
@@ -36,14 +37,11 @@ func dialTCP(ctx context.Context, addr netip.AddrPort, how manner) (net.Conn, er
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	conn := &tcpConn{File: os.NewFile(uintptr(fd), "tcp"), remote: addr}
-	conn.raw, err = conn.SyscallConn()
+	conn := &tcpConn{lazysock.New(fd, "tcp"), addr}
 	// The first bytes follow at once and say that the connection stands: without
 	// this the kernel says so before, in a segment of its own, which wakes the
 	// server for nothing.
-	if err == nil {
-		err = set(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
-	}
+	err = set(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0)
 	if err == nil && how.eager {
 		err = set(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	}
@@ -86,7 +84,7 @@ func (c *tcpConn) await(ctx context.Context, to *target, limit time.Duration) er
 	}
 	stop := context.AfterFunc(ctx, func() { _ = c.SetWriteDeadline(time.Unix(1, 0)) })
 	var result error
-	err := c.raw.Write(func(fd uintptr) bool {
+	err := c.Raw().Write(func(fd uintptr) bool {
 		result = to.connect(int(fd))
 		return !pending(result)
 	})
@@ -176,9 +174,23 @@ func shutdown(fd uintptr) error {
 	return nil
 }
 
+// Close implements net.Conn. What it says to a peer never waits: there is no
+// SO_LINGER.
+func (c *tcpConn) Close() error {
+	return c.CloseBy(func(fd int) error {
+		if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {
+			return errno
+		}
+		return nil
+	})
+}
+
 // Read implements net.Conn.
 func (c *tcpConn) Read(p []byte) (n int, err error) {
-	ctlErr := c.raw.Read(func(fd uintptr) bool {
+	if n, err = c.readNow(p); err != syscall.EAGAIN {
+		return n, err
+	}
+	ctlErr := c.Raw().Read(func(fd uintptr) bool {
 		n, err = receive(fd, p)
 		return err != syscall.EAGAIN
 	})
@@ -190,8 +202,8 @@ func (c *tcpConn) Read(p []byte) (n int, err error) {
 
 // readNow is Read of what is here already; syscall.EAGAIN: nothing.
 func (c *tcpConn) readNow(p []byte) (n int, err error) {
-	if ctlErr := c.raw.Control(func(fd uintptr) { n, err = receive(fd, p) }); ctlErr != nil {
-		return 0, ctlErr
+	if closed := c.Now(func(fd uintptr) { n, err = receive(fd, p) }); closed != nil {
+		return 0, closed
 	}
 	return n, err
 }
@@ -205,7 +217,7 @@ func comes(conn net.Conn, d time.Duration) (found bool) {
 		return false
 	}
 	end := time.Now().Add(d)
-	_ = c.raw.Control(func(fd uintptr) {
+	_ = c.Now(func(fd uintptr) {
 		p := unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
 		var none unix.Timespec
 		for !found && time.Now().Before(end) {
@@ -239,7 +251,7 @@ func (c *tcpConn) Write(p []byte) (int, error) { return c.write(p, syscall.MSG_N
 
 func (c *tcpConn) write(p []byte, flags int) (n int, err error) {
 	var result error
-	err = c.raw.Write(func(fd uintptr) bool {
+	some := func(fd uintptr) bool {
 		for n < len(p) {
 			var sent int
 			sent, result = send(int(fd), p[n:], flags)
@@ -252,7 +264,11 @@ func (c *tcpConn) write(p []byte, flags int) (n int, err error) {
 			n += sent
 		}
 		return true
-	})
+	}
+	done := false
+	if err = c.Now(func(fd uintptr) { done = some(fd) }); err == nil && !done {
+		err = c.Raw().Write(some)
+	}
 	if n == len(p) {
 		return n, err
 	}
@@ -262,7 +278,7 @@ func (c *tcpConn) write(p []byte, flags int) (n int, err error) {
 // CloseWrite says that nothing more will be sent.
 func (c *tcpConn) CloseWrite() error {
 	var result error
-	err := c.raw.Control(func(fd uintptr) { result = shutdown(fd) })
+	err := c.Now(func(fd uintptr) { result = shutdown(fd) })
 	return errors.Join(err, result)
 }
 
@@ -280,7 +296,7 @@ func (c *tcpConn) writeLast(p []byte) error {
 func (c *tcpConn) LocalAddr() net.Addr {
 	var at syscall.Sockaddr
 	var err error
-	ctlErr := c.raw.Control(func(fd uintptr) { at, err = syscall.Getsockname(int(fd)) })
+	ctlErr := c.Now(func(fd uintptr) { at, err = syscall.Getsockname(int(fd)) })
 	if errors.Join(ctlErr, err) != nil {
 		return nil
 	}

@@ -28,7 +28,7 @@ func TestKeepAlive(t *testing.T) {
 		}
 		defer conn.Close()
 		var got string
-		conn.(*tcpConn).raw.Control(func(fd uintptr) {
+		conn.(*tcpConn).Now(func(fd uintptr) {
 			option := func(level, name int) int { v, _ := unix.GetsockoptInt(int(fd), level, name); return v }
 			got = fmt.Sprint(option(unix.SOL_SOCKET, unix.SO_KEEPALIVE))
 			if got == "1" {
