@@ -29,7 +29,7 @@ const reportFile = "docs/soak.md"
 
 func main() {
 	list := flag.Bool("list", false, "print the stages and what they do")
-	requests := flag.Int("requests", 1_000_000, "how many requests the mock and the proxy get")
+	requests := flag.Int("requests", 1_000_000, "how many requests the mock gets; through the proxy each of 64 jails sends a tenth of that")
 	program := flag.String("exec", "", "run the tests' programs by this command, as go test -exec does")
 	flag.Parse()
 	if *list {

@@ -74,3 +74,10 @@ func TestStagesExist(t *testing.T) {
 		}
 	}
 }
+
+// TestSizes: a million to the mock is 64 times a hundred thousand through the proxy.
+func TestSizes(t *testing.T) {
+	if got := strings.Join(runner{requests: 1_000_000}.sizes(), " "); got != "MOCK_SOAK=1000000 PROXY_SOAK=6400000" {
+		t.Error(got)
+	}
+}

@@ -34,8 +34,16 @@ func stages() []stage {
 
 // runner is how stages are run.
 type runner struct {
-	exec     string // as go test -exec takes it; empty: directly
-	requests int
+	exec     string // as go test -exec takes it, ending with env and its words; empty: directly
+	requests int    // to the mock; a jail sends a tenth of that through the proxy
+}
+
+// soakJails is how many jails ask through the proxy.
+const soakJails = 64
+
+// sizes are what the tests read from their environment.
+func (r runner) sizes() []string {
+	return []string{fmt.Sprintf("MOCK_SOAK=%d", r.requests), fmt.Sprintf("PROXY_SOAK=%d", r.requests/10*soakJails)}
 }
 
 // figureMark begins what a test logs as a figure.
@@ -45,10 +53,10 @@ const figureMark = "soak: "
 // error if they fail. A pattern that no test has is a failure.
 func (r runner) run(s stage) (figures []string, err error) {
 	args := []string{"-timeout", "2h", "-tags", "privileged soak", "-run", s.tests}
+	env := r.sizes()
 	if r.exec != "" {
-		args = append(args, "-exec", r.exec)
+		args = append(args, "-exec", r.exec+" "+strings.Join(env, " "))
 	}
-	env := []string{fmt.Sprintf("MOCK_SOAK=%d", r.requests), fmt.Sprintf("PROXY_SOAK=%d", r.requests)}
 	var l listener
 	err = gotest.Run(append(args, s.packages...), env, &l, l.take)
 	if err == nil && l.passed == 0 {
