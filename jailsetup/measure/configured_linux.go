@@ -171,7 +171,7 @@ func (h *host) bootWhole(ctx context.Context, n int) (time.Duration, error) {
 
 // awaitSSH returns when sshd has said who it is, or ctx has ended.
 func awaitSSH(ctx context.Context, addr string) time.Time {
-	d := net.Dialer{Timeout: 200 * time.Millisecond}
+	d := net.Dialer{Timeout: 10 * time.Millisecond} // one that is asked before there is a link hears nothing
 	for ctx.Err() == nil {
 		c, err := d.DialContext(ctx, "tcp", addr)
 		if err == nil {
