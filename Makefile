@@ -17,10 +17,11 @@ LDFLAGS := -s -w
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 
 # The programs, and where their main packages lie.
-PROGRAMS := jailsetup tmcd-mock tmcc injail injail-rc jailspawn delaynode jailpicture demo run
+PROGRAMS := jailsetup tmcd-mock tmcc tmcc-full injail injail-rc jailspawn delaynode jailpicture demo run
 SRC_jailsetup := ./jailsetup
 SRC_tmcd-mock := ./tmcd-mock
-SRC_tmcc      := ./tmcc
+SRC_tmcc      := -tags lean ./tmcc
+SRC_tmcc-full := ./tmcc
 SRC_injail    := ./jailsetup/injail
 SRC_injail-rc := ./jailsetup/injail/injail-rc
 SRC_jailspawn := ./jailsetup/spawn/jailspawn
@@ -80,6 +81,7 @@ examples: build ## run what README, docs and examples show, and boot the five te
 lint: ## gofmt, vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'lint: run gofmt -w on these'; exit 1; }
 	@$(GO) vet -tags privileged ./...
+	@$(GO) vet -tags lean ./tmcc
 	@$(GO) tool staticcheck -tags privileged ./...
 
 clean: ## remove what was built

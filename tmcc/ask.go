@@ -53,6 +53,9 @@ func (m machine) ask(ctx context.Context, line *options.Line) error {
 // fromTmcd sends the request and prints the reply, as it comes unless it is to
 // become JSON.
 func (q *question) fromTmcd(ctx context.Context) error {
+	if _, err := q.findRoute(); err != nil {
+		return err
+	}
 	req, err := q.request()
 	if err != nil {
 		return err

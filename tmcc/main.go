@@ -16,7 +16,8 @@
 // between bossinfo.go, cached.go and the wire; route.go finds out whom to ask
 // and how; request.go puts the request together; package client sends it;
 // json.go and silence.go look at what came. proxymode.go hands over to package
-// proxy.
+// proxy; tls.go and it are left out of a program that is built with the tag lean
+// (lean.go).
 //
 // See docs/spec/protocol.md §0 and docs/design.md §5.
 package main

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,12 +57,40 @@ func (scriptNames) LookupAddr(_ context.Context, addr string) ([]string, error) 
 	return nil, errors.New("no name")
 }
 
+// programs builds what `make build` does: the lean tmcc and the whole one beside it.
+func programs(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, tags := range map[string]string{"tmcc": "lean", "tmcc-full": ""} {
+		cmd := exec.Command("go", "build", "-tags", tags, "-o", filepath.Join(dir, name), ".")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v: %s", name, err, out)
+		}
+	}
+	return dir
+}
+
+// TestLean: what the lean tmcc may not link costs each start a third of its time.
+func TestLean(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-tags", "lean", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pkg := range strings.Fields(string(out)) {
+		if strings.HasPrefix(pkg, "crypto") || strings.HasPrefix(pkg, "emujail/proxy") || pkg == "net/http" {
+			t.Errorf("it links %s", pkg)
+		}
+	}
+}
+
 func TestScripts(t *testing.T) {
-	peers := newPeers()
+	peers, lean := newPeers(), programs(t)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Defer(func() { peers.stop(e.WorkDir) })
+			e.Setenv("LEAN", lean)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

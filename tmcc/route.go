@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"net"
-	"net/netip"
 	"time"
 
 	"emujail/tmcc/cache"
 	"emujail/tmcc/client"
-	"emujail/tmcc/client/tlsdial"
 	"emujail/tmcc/options"
 )
 
@@ -53,6 +49,9 @@ func (q *question) findRoute() (route, error) {
 	case q.noTLS(q.line):
 		q.route.network = client.TCP
 	default:
+		if err := q.needTLS(); err != nil {
+			return route{}, err
+		}
 		q.route.network = client.TLS
 	}
 	return q.route, nil
@@ -136,24 +135,4 @@ func (m machine) findBoss(line *options.Line, log *slog.Logger) client.Finder {
 	f.Server, f.Port, f.Dirs, f.Logger = line.Server, line.Port, m.etc, log
 	f.Env, _ = m.getenv("BOSSNAME")
 	return f
-}
-
-type handshake = func(context.Context, net.Conn, client.Server, netip.Addr) (net.Conn, error)
-
-// handshake loads this node's certificates.
-func (m machine) handshake(f client.Finder) (handshake, error) {
-	cfg, err := tlsdial.LoadFiles(m.etc...)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w (-i goes without TLS)", err)
-	}
-	if err != nil {
-		return nil, err
-	}
-	// A name of a certificate is tried once: the connection waits for it.
-	f.Tries = 1
-	cfg.Lookup = func(ctx context.Context, name string) ([]netip.Addr, error) {
-		s, err := f.Lookup(ctx, name)
-		return s.Addrs, err
-	}
-	return tlsdial.New(cfg).Handshake, nil
 }

@@ -121,21 +121,29 @@ func (f figure) number(v float64) string {
 // note prints a line of what a figure was made from.
 func (b *bench) note(format string, args ...any) { fmt.Printf("# "+format+"\n", args...) }
 
-// build compiles a main package of this module, stripped and without C, once.
+// build compiles a main package of this module, as `make build` does, once.
 func (b *bench) build(pkg string) (string, error) {
 	if file := b.built[pkg]; file != "" {
 		return file, nil
 	}
 	file := filepath.Join(b.dir, filepath.Base(pkg))
-	if err := goBuild(file, pkg); err != nil {
+	var tags []string
+	if filepath.Base(pkg) == "tmcc" { // lean, and beside it the whole one, which it becomes
+		tags = []string{"-tags", "lean"}
+		if err := goBuild(file+"-full", pkg); err != nil {
+			return "", err
+		}
+	}
+	if err := goBuild(file, pkg, tags...); err != nil {
 		return "", err
 	}
 	b.built[pkg] = file
 	return file, nil
 }
 
-func goBuild(file, pkg string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", file, pkg)
+// goBuild builds without C, stripped.
+func goBuild(file, pkg string, more ...string) error {
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", file}, more, []string{pkg})...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build %s: %w: %s", pkg, err, out)

@@ -66,12 +66,23 @@ func runOutside() (int, error) {
 	return 0, nil
 }
 
-// buildPrograms builds what a host needs, and the program that is put inside.
+// buildPrograms builds what a host needs, as `make build` does, and the program
+// that is put inside.
 func buildPrograms(bin string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", bin+"/", "emujail/jailsetup", "emujail/tmcd-mock",
-		"emujail/tmcc", "emujail/jailsetup/injail", "emujail/jailsetup/injail/injail-rc", "emujail/jailsetup/spawn/jailspawn",
-		"emujail/jailsetup/shape/delaynode", "emujail/jailsetup/picture/jailpicture",
-		"emujail/jailsetup/e2e/inside")
+	err := goBuild("-o", bin+"/", "emujail/jailsetup", "emujail/tmcd-mock", "emujail/jailsetup/injail",
+		"emujail/jailsetup/injail/injail-rc", "emujail/jailsetup/spawn/jailspawn", "emujail/jailsetup/shape/delaynode",
+		"emujail/jailsetup/picture/jailpicture", "emujail/jailsetup/e2e/inside")
+	if err == nil {
+		err = goBuild("-tags", "lean", "-o", bin+"/tmcc", "emujail/tmcc")
+	}
+	if err == nil {
+		err = goBuild("-o", bin+"/tmcc-full", "emujail/tmcc")
+	}
+	return err
+}
+
+func goBuild(args ...string) error {
+	cmd := exec.Command("go", append([]string{"build", "-trimpath", "-ldflags", "-s -w"}, args...)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs: %w: %s", err, out)

@@ -33,6 +33,7 @@ func files() []pair {
 		{"/etc/emulab/emulab-privkey", "this node's key, else /etc/emulab.pkey (see -k)"},
 		{"/var/emulab/boot/proxypath", "in a jail: the proxy's socket"},
 		{"/var/emulab/boot/tmcc/command", "the cache; tmcc.vnode with -n"},
+		{"tmcc-full", "beside a tmcc that is built without: TLS and the proxy"},
 	}
 }
 
