@@ -20,7 +20,8 @@ BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)'
 PROGRAMS := jailsetup tmcd-mock tmcc tmcc-full injail injail-rc jailspawn delaynode jailpicture demo run
 SRC_jailsetup := ./jailsetup
 SRC_tmcd-mock := ./tmcd-mock
-SRC_tmcc      := -tags lean ./tmcc
+SRC_tmcc      := ./tmcc
+TAGS_tmcc     := -tags lean
 SRC_tmcc-full := ./tmcc
 SRC_injail    := ./jailsetup/injail
 SRC_injail-rc := ./jailsetup/injail/injail-rc
@@ -41,7 +42,7 @@ help: ## list the targets
 
 build: ## build all programs into bin/
 	@mkdir -p bin
-	@$(foreach p,$(PROGRAMS),$(BUILD) -o bin/$(p) $(SRC_$(p)) &&) true
+	@$(foreach p,$(PROGRAMS),$(BUILD) $(TAGS_$(p)) -o bin/$(p) $(SRC_$(p)) &&) true
 
 demo: build ## boot two jails of one experiment and check what they promise (KEEP=1, YES=1)
 	@$(AS_ROOT) bin/demo testdata/demo.yaml
