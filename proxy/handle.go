@@ -68,7 +68,7 @@ func (s *server) serve(v *visit) error {
 		return err
 	}
 	defer leave()
-	s.procs.see(v.start, s.active.Add(1))
+	s.procs.see(s.o.now(), s.active.Add(1))
 	defer s.active.Add(-1)
 
 	v.who, err = s.attestor.identify(v.r.conn, j.home)
@@ -164,7 +164,7 @@ func (s *server) relay(v *visit, req request) error {
 	j := v.jail
 	out := &answer{
 		conn: v.r.conn, limit: s.o.Deadlines.Write,
-		slow: func() {}, failed: func() { s.tmcdErrors.Add(1) }, sent: func() { s.attestor.release(&v.who) },
+		leave: func() {}, failed: func() { s.tmcdErrors.Add(1) }, sent: func() { s.attestor.release(&v.who) },
 		udp: req.useUDP,
 	}
 	defer func() { v.line.ReplyBytes, v.tmcd = out.written, out.tmcd }()

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -11,8 +12,10 @@ import (
 // many are under way at once it would be the narrowest place of all.
 type procs struct {
 	few, many int
-	wide      atomic.Bool
-	until     atomic.Int64 // ns of the wall clock: wide till then
+	began     time.Time
+	until     atomic.Int64 // ns since began: many till then
+	now       atomic.Int64 // how many there are
+	change    sync.Mutex
 }
 
 // crowded is how many requests at once are many; they are taken to come again for
@@ -24,20 +27,30 @@ const (
 
 func newProcs() *procs {
 	few := runtime.GOMAXPROCS(0)
-	return &procs{few: few, many: min(2*few, runtime.NumCPU())}
+	p := &procs{few: few, many: min(2*few, runtime.NumCPU()), began: time.Now()}
+	p.now.Store(int64(few))
+	return p
 }
 
 // see is told of each request, and how many are under way with it. To change stops
-// all for some microseconds: that is once in wideTime.
+// all for some microseconds: that is twice in wideTime at most. Of two that want to
+// change at once one does; if it was the wrong one the next request sees to it.
 func (p *procs) see(now time.Time, active int64) {
-	switch {
-	case p.many == p.few:
-	case active >= crowded:
-		p.until.Store(now.Add(wideTime).UnixNano())
-		if p.wide.CompareAndSwap(false, true) {
-			runtime.GOMAXPROCS(p.many)
-		}
-	case p.wide.Load() && now.UnixNano() > p.until.Load() && p.wide.CompareAndSwap(true, false):
-		runtime.GOMAXPROCS(p.few)
+	if p.many == p.few {
+		return
 	}
+	at := int64(now.Sub(p.began))
+	if active >= crowded {
+		p.until.Store(max(at+int64(wideTime), p.until.Load()))
+	}
+	want := p.few
+	if until := p.until.Load(); until > 0 && at <= until {
+		want = p.many
+	}
+	if p.now.Load() == int64(want) || !p.change.TryLock() {
+		return
+	}
+	defer p.change.Unlock()
+	runtime.GOMAXPROCS(want)
+	p.now.Store(int64(want))
 }

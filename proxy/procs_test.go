@@ -12,7 +12,9 @@ func TestProcs(t *testing.T) {
 	before := runtime.GOMAXPROCS(0)
 	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
 	runtime.GOMAXPROCS(1)
-	p, start := &procs{few: 1, many: 2}, time.Unix(1000, 0)
+	start := time.Now()
+	p := &procs{few: 1, many: 2, began: start}
+	p.now.Store(1)
 	for _, c := range []struct {
 		after  time.Duration
 		active int64

@@ -37,7 +37,7 @@ func (s *tmcds) ask(ctx context.Context, q question, out *answer, turn func() (l
 		if err != nil {
 			return err
 		}
-		out.slow = leave
+		out.leave = leave
 		err = s.round(ctx, q, out)
 		leave()
 		if err == nil || !out.mayRetry(ctx, err) {
@@ -86,10 +86,10 @@ func (s *tmcds) round(ctx context.Context, q question, out *answer) (err error) 
 type answer struct {
 	conn    net.Conn
 	limit   time.Duration // for one piece
-	slow    func()        // called when tmcd is waited for no more, perhaps more than once
+	leave   func()        // gives the place at tmcd back; may be called more than once
 	failed  func()        // called when a tmcd couldn't be reached
 	sent    func()        // called when a request is on its way
-	udp     bool          // no tmcd works for long at it, and an empty answer never comes
+	udp     bool          // the place is given back early: an empty answer never comes
 	tmcd    io.Closer     // the connection that brought the whole answer
 	written int64
 	err     error // of the caller's side
@@ -100,7 +100,7 @@ type answer struct {
 func (a *answer) Sent() {
 	a.sent()
 	if a.udp {
-		a.slow()
+		a.leave()
 	}
 }
 
@@ -133,7 +133,7 @@ func (a *answer) Write(p []byte) (int, error) {
 	rest, err := a.attempt(p[n:], min(slowCaller, a.limit))
 	n += rest
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		a.slow()
+		a.leave()
 		var more int
 		more, err = a.attempt(p[n:], a.limit)
 		n += more

@@ -34,6 +34,9 @@ func (m machine) ask(ctx context.Context, line *options.Line) error {
 	}
 	q := &question{machine: m, line: line, log: m.logger(line), store: store}
 	if line.Clear {
+		if _, err := q.findRoute(); err != nil { // before anything is cleared
+			return err
+		}
 		if err := q.refill(ctx); err != nil {
 			return err
 		}

@@ -88,8 +88,13 @@ func TestTrace(t *testing.T) {
 			t.Errorf("exit code %d", out.code)
 		}
 		r.noJailLeft()
-		if left, err := filepath.Glob(filepath.Join(r.state(), ".events", "*")); err != nil || len(left) > 0 {
-			t.Errorf("the experiment, without a jail, is known still: %v (%v)", left, err)
+		left, err := filepath.Glob(filepath.Join(r.state(), ".events", "*"))
+		if err != nil || len(left) != 1 {
+			t.Fatalf("of the experiment's schedule, which the next boot is to follow, there is %v (%v)", left, err)
+		}
+		text, err := os.ReadFile(left[0])
+		if err != nil || !strings.Contains(string(text), "cbr0") || strings.Contains(string(text), `"key"`) {
+			t.Errorf("kept is %s (%v)", text, err)
 		}
 	})
 }

@@ -20,3 +20,21 @@ func (h *Hub) ForgetOthers(known func(experiment string) bool) error {
 	}
 	return errors.Join(errs...)
 }
+
+// ForgetKey takes the experiment's key away, if no jail of it runs. What an
+// operator has set, the schedule, is for the next one that boots.
+func (h *Hub) ForgetKey(name string) error {
+	h.mu.Lock()
+	x := h.experiments[name]
+	kept := x != nil && (len(x.Schedule) > 0 || len(x.Groups) > 0)
+	if !kept {
+		h.mu.Unlock()
+		return h.Forget(name)
+	}
+	defer h.mu.Unlock()
+	if x.Key == "" || h.inhabited(name) {
+		return nil
+	}
+	x.Key = ""
+	return h.save(x)
+}

@@ -130,8 +130,14 @@ func (h *Host) prepare(ctx context.Context, vnode string) (Record, error) {
 		return r, err
 	}
 	if r.Phase == Up {
-		if r.Alive() {
-			return h.evict(ctx, r)
+		pidfd, err := r.pin()
+		if err == nil {
+			err = pidfd.Close()
+			r, evictErr := h.evict(ctx, r)
+			return r, errors.Join(evictErr, err)
+		}
+		if !errors.Is(err, os.ErrProcessDone) { // not known is not dead
+			return r, fmt.Errorf("look whether %s runs: %w", vnode, err)
 		}
 		h.report(ctx, vnode, "SHUTDOWN") // whoever watches it has not come to it yet
 	}

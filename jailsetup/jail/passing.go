@@ -35,9 +35,9 @@ func (h *Host) makeWay(ctx context.Context, r Record, s protocol.Status, t *trac
 	return Record{VNode: r.VNode}, nil
 }
 
-// evict ends a jail that runs, and destroys it, if its vnode is another
-// experiment's by now; else it runs already. A tmcd that doesn't say changes
-// nothing.
+// evict ends a jail that runs if its vnode is another experiment's by now; else it
+// runs already. A tmcd that doesn't say changes nothing. What the jail leaves is
+// destroyed by makeWay, when all is known that the vnode is to be.
 func (h *Host) evict(ctx context.Context, r Record) (Record, error) {
 	s, err := h.statusNow(ctx, r.VNode)
 	if err != nil || !r.passedTo(s) {
@@ -48,7 +48,7 @@ func (h *Host) evict(ctx context.Context, r Record) (Record, error) {
 	if err := h.end(ctx, &r, "passed to another experiment"); err != nil && !r.downUnwritten(err) {
 		return r, err
 	}
-	return Record{VNode: r.VNode}, h.destroy(ctx, r.VNode)
+	return r, nil
 }
 
 // statusNow asks for the vnode's status, and waits as long as for a report.

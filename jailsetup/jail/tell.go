@@ -35,8 +35,7 @@ func (h *Host) sendLog(ctx context.Context, vnode, text string) {
 
 // tellFailed reports TBFAILED with the reason and the last steps.
 func (h *Host) tellFailed(ctx context.Context, vnode string, t *tracer, why error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTimeout)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx) // each has a deadline of its own
 	h.report(ctx, vnode, "TBFAILED")
 	h.sendLog(ctx, vnode, "boot failed: "+why.Error()+"\nlast steps:\n"+Tail(t.events))
 }

@@ -14,17 +14,7 @@ import (
 // VNodes asks tmcd, as this host, for its jailed vnodes, in the order of their
 // numbers. Fake vnodes, which have no jail, are left out.
 func (t Tmcd) VNodes(ctx context.Context) ([]string, error) {
-	o := t.opts
-	o.Identity = protocol.Request{Version: protocol.Version}
-	c, err := client.New(o)
-	if err != nil {
-		return nil, err
-	}
-	reply, err := c.Ask(ctx, "vnodelist")
-	if err != nil {
-		return nil, explain(err)
-	}
-	list, err := protocol.ParseVNodeList(reply)
+	list, err := t.list(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -36,6 +26,27 @@ func (t Tmcd) VNodes(ctx context.Context) ([]string, error) {
 	}
 	slices.SortFunc(names, compareNames)
 	return names, nil
+}
+
+// list is all that tmcd has for this host.
+func (t Tmcd) list(ctx context.Context) ([]protocol.VNode, error) {
+	o := t.opts
+	o.Identity = protocol.Request{Version: protocol.Version}
+	c, err := client.New(o)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := c.Ask(ctx, "vnodelist")
+	if err != nil {
+		return nil, explain(err)
+	}
+	return protocol.ParseVNodeList(reply)
+}
+
+// unjailed tells whether the vnode is on tmcd's list as one without a jail.
+func (t Tmcd) unjailed(ctx context.Context, vnode string) (bool, error) {
+	list, err := t.list(ctx)
+	return slices.ContainsFunc(list, func(v protocol.VNode) bool { return v.ID == vnode && !v.Jailed }), err
 }
 
 // Gone are those of the vnodes here that are none of this host's any more. That
@@ -52,6 +63,12 @@ func (t Tmcd) Gone(ctx context.Context, listed, here []string) ([]string, error)
 		s, err := t.status(ctx, vnode)
 		switch {
 		case err == nil:
+			// Allocated: as a vnode without a jail, or the list was cut short.
+			if without, err := t.unjailed(ctx, vnode); err != nil {
+				return nil, err
+			} else if without {
+				break
+			}
 			return nil, fmt.Errorf("tmcd's list lacks %s, which by its status is in %s/%s: the list was cut short, or has changed (try again)", vnode, s.PID, s.EID)
 		case errors.Is(err, ErrUnknown):
 			silent = append(silent, vnode)

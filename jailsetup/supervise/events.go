@@ -81,7 +81,7 @@ func (s *Supervisor) watchEvents(ctx context.Context, c net.Conn, experiment str
 	})
 }
 
-// kill kills a jail, and what is known of its vnode and its experiment alone.
+// kill kills a jail, and forgets its vnode, and its experiment if that was the last.
 func (s *Supervisor) kill(ctx context.Context, vnode string) error {
 	r, loadErr := s.host.Site.Load(vnode)
 	err := s.host.Kill(ctx, vnode) // none, or one to complain of, too
@@ -91,8 +91,8 @@ func (s *Supervisor) kill(ctx context.Context, vnode string) error {
 	return err
 }
 
-// bootJail boots a jail. Of an experiment that has left the vnode, or whose first
-// boot has failed, nothing is left either.
+// bootJail boots a jail. Of an experiment that has left the vnode nothing is left;
+// of one whose first boot has failed what the operator gave it.
 func (s *Supervisor) bootJail(ctx context.Context, vnode string, progress func(plan.Event)) (jail.Record, error) {
 	before, _ := s.host.Site.Load(vnode) // the boot complains of one that can't be read
 	after, err := s.host.Boot(ctx, vnode, progress)
@@ -100,7 +100,7 @@ func (s *Supervisor) bootJail(ctx context.Context, vnode string, progress func(p
 		s.forget(before)
 	}
 	if err != nil && after.Project != "" {
-		s.forget(after)
+		s.unlessKnown(after, s.hub.ForgetKey)
 	}
 	return after, err
 }
@@ -115,9 +115,14 @@ func (s *Supervisor) forget(r jail.Record) {
 		delete(s.restarts, r.VNode)
 		s.mu.Unlock()
 	}
+	s.unlessKnown(r, s.hub.Forget)
+}
+
+// unlessKnown calls forget with the record's experiment if no jail here is of it.
+func (s *Supervisor) unlessKnown(r jail.Record, forget func(experiment string) error) {
 	known, err := s.knownExperiments()
 	if err == nil && !known[experimentOf(r)] {
-		err = s.hub.Forget(experimentOf(r))
+		err = forget(experimentOf(r))
 	}
 	if err != nil {
 		s.log.Error("experiment not forgotten", "experiment", experimentOf(r), "error", err)

@@ -33,18 +33,18 @@ func (a *agents) update(ctx context.Context) error {
 // the watchdog does nothing else meanwhile.
 const (
 	updateTimeout = 30 * time.Minute
-	afterTerm     = 5 * time.Second // for what it does on TERM, and for those that have its output
+	afterKill     = time.Second // for those that have its output
 	maxLastWords  = 4 << 10
 )
 
-// carryOut runs a program to its end. When ctx ends it gets TERM, which lets it
-// put things in order, and then KILL. An error has its last line.
+// carryOut runs a program to its end. When ctx ends it is killed: what it has begun
+// the next run makes good, and who ends the agents may hold what it waits for. An
+// error has its last line.
 func carryOut(ctx context.Context, program string, args ...string) error {
 	var out lastWords
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = &out, &out
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
-	cmd.WaitDelay = afterTerm
+	cmd.WaitDelay = afterKill
 	err := cmd.Run()
 	if err == nil {
 		return nil

@@ -4,7 +4,8 @@ import (
 	"math/rand/v2"
 )
 
-// maxPipeBytes bounds what waits in one direction of one link.
+// maxPipeBytes bounds what waits in one direction of one link; of chunks of one
+// size the store allows less, see [store].
 const maxPipeBytes = 64 << 20
 
 // packet is a frame that waits: a vnet header, then the frame.

@@ -63,15 +63,16 @@ func (s *store) take(n, room int, h *holding) []byte {
 }
 
 // allows tells whether a queue may hold so much. A little is everybody's as long as
-// there is any; for more, a quarter must stay, and nobody holds more than is left
-// for the others (dynamic thresholds: Choudhury and Hahne, 1998). So queues without
-// a bound of their own, however many, leave room to one that asks for little.
+// there is any; for more, a quarter must stay, and nobody holds more than four times
+// what is left of the rest (dynamic thresholds: Choudhury and Hahne, 1998): one alone
+// three fifths of all, many together nearly three quarters. So queues without a bound
+// of their own, however many, leave room to one that asks for little.
 func (s *store) allows(class, held int) bool {
 	share, out := chunkShares[class], s.out[class]
 	if held <= share/128 {
 		return out+chunkSizes[class] <= share
 	}
-	return held <= share*3/4-out
+	return held <= 4*(share*3/4-out)
 }
 
 func (s *store) refill(class int) bool {

@@ -4,8 +4,9 @@
 //
 // A [Socket] begins as a number. [Socket.Now] calls the kernel with it, for what
 // never waits. Read, Write, deadlines and the waits of its syscall.RawConn make a
-// file of it first, which it stays. Close may be called at any time, by anybody:
-// no call is under way then with a number that may be another's already.
+// file of it first, which it stays. [Socket.CloseBy] may be called at any time, by
+// anybody: no call is under way then with a number that may be another's already. It
+// must be called: nothing else closes a number.
 package lazysock
 
 import (
