@@ -23,6 +23,7 @@ import (
 type tmcd struct {
 	ln    net.Listener
 	cfg   *tls.Config
+	max   uint16 // the newest version that it speaks; 0: any
 	reply string
 	rude  bool // close without close_notify
 	wg    sync.WaitGroup
@@ -41,6 +42,7 @@ func start(t testing.TB, ca *authority, cert tls.Certificate, s *tmcd) *tmcd {
 	s.cfg = &tls.Config{
 		Certificates: []tls.Certificate{cert},
 		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
+		MaxVersion: s.max,
 	}
 	s.wg.Go(func() {
 		for {
@@ -184,8 +186,7 @@ func TestOneRecord(t *testing.T) {
 	mine, _ := ca.issue(t, subject{cn: "pc1"})
 	d := New(Config{CA: ca.pool(), Certificate: mine})
 	for _, max := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		s := start(t, ca, cert, &tmcd{reply: "hello\n"})
-		s.cfg.MaxVersion = max
+		s := start(t, ca, cert, &tmcd{max: max, reply: "hello\n"})
 		args := strings.Repeat("x", protocol.MaxRequestTLS-len("accounts "))
 		if got, err := ask(t, d, s.boss(""), args); err != nil || got != "hello\n" {
 			t.Errorf("%s: Do = %q, %v", tls.VersionName(max), got, err)
