@@ -8,6 +8,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/tmcc/client/lazysock"
 )
 
 // infoMask is what is asked of a pidfd. The exit status is asked for because
@@ -36,7 +38,7 @@ func (a *attestor) identifyUnix(conn syscall.Conn, h home) (witness, error) {
 		if !errors.Is(err, errUnsupported) {
 			return w, err
 		}
-		_ = closeNow(w.pidfd)
+		_ = lazysock.CloseNow(w.pidfd)
 	}
 	cred, credErr := peerCred(raw)
 	if credErr != nil {
@@ -109,7 +111,7 @@ func (a *attestor) release(w *witness) {
 	if w.Comm != "" && !alive(w.pidfd) {
 		w.Comm = ""
 	}
-	_ = closeNow(w.pidfd)
+	_ = lazysock.CloseNow(w.pidfd)
 	w.pidfd = 0
 }
 

@@ -92,7 +92,7 @@ type caller struct {
 // own closes are part of it, and may wait for whom they belong to.
 func (c *caller) Close() error {
 	if c.sealed {
-		return c.CloseBy(closeNow)
+		return c.CloseBy(lazysock.CloseNow)
 	}
 	return c.CloseBy(syscall.Close)
 }

@@ -164,8 +164,13 @@ func (s *server) relay(v *visit, req request) error {
 	j := v.jail
 	out := &answer{
 		conn: v.r.conn, limit: s.o.Deadlines.Write,
-		leave: func() {}, failed: func() { s.tmcdErrors.Add(1) }, sent: func() { s.attestor.release(&v.who) },
-		udp: req.useUDP,
+		leave: func() {}, failed: func() { s.tmcdErrors.Add(1) },
+	}
+	out.sent = func() {
+		s.attestor.release(&v.who)
+		if req.useUDP { // an empty answer never comes: two jails that wait for one would hold all places
+			out.leave()
+		}
 	}
 	defer func() { v.line.ReplyBytes, v.tmcd = out.written, out.tmcd }()
 	if req.command == bossinfo {

@@ -6,16 +6,13 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/tmcc/client/lazysock"
 )
 
 // Calls that never wait, made without a word to the scheduler: told of one, it
 // wakes its watchman, a thread, to look after a processor that might be blocked.
 // With one request at a time that costs as much as all the rest.
-
-func closeNow(fd int) error {
-	_, _, errno := syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0)
-	return asError(errno)
-}
 
 // getNow is getsockopt(2) of a number at level SOL_SOCKET.
 func getNow(fd uintptr, option int) (int, error) {
@@ -43,7 +40,7 @@ func readFileNow(dir uintptr, path string, buf []byte) ([]byte, error) {
 		return nil, errno
 	}
 	n, _, errno := syscall.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
-	_ = closeNow(int(fd))
+	_ = lazysock.CloseNow(int(fd))
 	if errno != 0 {
 		return nil, errno
 	}
@@ -63,7 +60,7 @@ func readFile(dir uintptr, path string, buf []byte) ([]byte, error) {
 		return nil, errno
 	}
 	n, _, errno := syscall.Syscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
-	_ = closeNow(int(fd))
+	_ = lazysock.CloseNow(int(fd))
 	if errno != 0 {
 		return nil, errno
 	}

@@ -89,20 +89,13 @@ type answer struct {
 	leave   func()        // gives the place at tmcd back; may be called more than once
 	failed  func()        // called when a tmcd couldn't be reached
 	sent    func()        // called when a request is on its way
-	udp     bool          // the place is given back early: an empty answer never comes
 	tmcd    io.Closer     // the connection that brought the whole answer
 	written int64
 	err     error // of the caller's side
 }
 
-// Sent implements client.Attendant. A datagram on its way needs no place at tmcd
-// any more: two jails with questions that have no answer would hold all places.
-func (a *answer) Sent() {
-	a.sent()
-	if a.udp {
-		a.leave()
-	}
-}
+// Sent implements client.Attendant.
+func (a *answer) Sent() { a.sent() }
 
 // Done implements client.Attendant.
 func (a *answer) Done(c io.Closer) { a.tmcd = c }

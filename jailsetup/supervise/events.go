@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io/fs"
 	"net"
 	"time"
 
@@ -144,22 +143,12 @@ func (s *Supervisor) forgetOthers() {
 // knownExperiments are those that have a record here. One record that can't be
 // read may be of any.
 func (s *Supervisor) knownExperiments() (map[string]bool, error) {
-	names, err := s.host.Site.List()
-	if err != nil {
-		return nil, err
-	}
+	jails, err := List(s.host.Site)
 	known := map[string]bool{}
-	for _, name := range names {
-		r, err := s.host.Site.Load(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // being made, or being removed
-		}
-		if err != nil {
-			return nil, err
-		}
-		known[experimentOf(r)] = true
+	for _, j := range jails {
+		known[experimentOf(j.Record)] = true
 	}
-	return known, nil
+	return known, err
 }
 
 func experimentOf(r jail.Record) string { return r.Project + "/" + r.Experiment }

@@ -176,14 +176,7 @@ func shutdown(fd uintptr) error {
 
 // Close implements net.Conn. What it says to a peer never waits: there is no
 // SO_LINGER.
-func (c *tcpConn) Close() error {
-	return c.CloseBy(func(fd int) error {
-		if _, _, errno := syscall.RawSyscall(unix.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {
-			return errno
-		}
-		return nil
-	})
-}
+func (c *tcpConn) Close() error { return c.CloseBy(lazysock.CloseNow) }
 
 // Read implements net.Conn.
 func (c *tcpConn) Read(p []byte) (n int, err error) {

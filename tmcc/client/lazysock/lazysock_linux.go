@@ -57,6 +57,15 @@ func (s *Socket) CloseBy(number func(fd int) error) error {
 	return number(fd)
 }
 
+// CloseNow closes a number without a word to the scheduler: what never waits for
+// anybody, such as a socket without SO_LINGER.
+func CloseNow(fd int) error {
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, uintptr(fd), 0, 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
 // Now calls f at once; the socket isn't closed meanwhile.
 func (s *Socket) Now(f func(fd uintptr)) error {
 	s.mu.Lock()
