@@ -3,6 +3,7 @@
 package shape
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"net"
@@ -62,10 +63,42 @@ func TestConfined(t *testing.T) {
 	}
 	for _, f := range files {
 		to, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, f.Name()))
-		if !strings.HasPrefix(to, "socket:") && !strings.HasPrefix(to, "anon_inode:") && !slices.Contains([]string{"0", "1", "2"}, f.Name()) {
+		expected := to == "/dev/cpu_dma_latency" || strings.HasPrefix(to, "socket:") || strings.HasPrefix(to, "anon_inode:")
+		if !expected && !slices.Contains([]string{"0", "1", "2"}, f.Name()) {
 			t.Errorf("it has %s open", to)
 		}
 	}
+}
+
+// TestVigil: idle processors are kept from sleeping while a frame waits, and no
+// longer.
+func TestVigil(t *testing.T) {
+	r := newRig(t, 2)
+	r.change("node-a", "out.delay=500ms")
+	claimed := func() uint32 {
+		data := make([]byte, 4)
+		fd, err := unix.Open("/dev/cpu_dma_latency", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		if _, err := unix.Read(fd, data); err != nil {
+			t.Fatal(err)
+		}
+		return binary.NativeEndian.Uint32(data)
+	}
+	r.roundTrip(r.jails[0], r.jails[1])
+	r.await("processors may sleep", func() bool { return claimed() > 0 })
+	echoed := make(chan error, 1)
+	go func() {
+		_, err := r.tryRoundTrip(r.jails[0], r.jails[1], patience)
+		echoed <- err
+	}()
+	r.await("processors mustn't sleep", func() bool { return claimed() == 0 })
+	if err := <-echoed; err != nil {
+		t.Fatal(err)
+	}
+	r.await("processors may sleep again", func() bool { return claimed() > 0 })
 }
 
 // TestFlood: one link's flood doesn't delay another's frames by more than a

@@ -19,7 +19,7 @@ const garbageEvery = 64
 
 // control is the supervisor's end of things.
 type control struct {
-	node     *Node
+	node     *node
 	conn     int // -1: none
 	listener int // -1: none; watched while there is no connection
 	note     string

@@ -12,7 +12,8 @@
 // next frame is due, by nanoseconds; at most [batchSize] frames of a socket
 // before the next one's turn, so that a flood on one link costs the others
 // fractions of a millisecond (docs/spec/linux.md §10). Go's timers and poller
-// round to a millisecond and are not used.
+// round to a millisecond and are not used. While a frame waits, no idle
+// processor of the host sleeps: waking up takes longer than a frame may be late.
 //
 // The process ([Main]) starts as root, takes a real-time priority, then gives
 // everything away: user, capabilities, root directory, network namespace,

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -33,13 +34,21 @@ func Main() error {
 	if err := unix.CloseRange(controlFD+1, math.MaxUint32, 0); err != nil {
 		return fmt.Errorf("close inherited descriptors: %w", err)
 	}
+	var notes []string
+	v, err := openVigil()
+	if err != nil {
+		notes = append(notes, "processors sleep between frames, delays will be less exact: "+err.Error())
+	}
 	note, err := Confine()
 	if err != nil {
 		return err
 	}
-	n, err := NewNode(controlFD, note)
+	if note != "" {
+		notes = append(notes, note)
+	}
+	n, err := newNode(controlFD, v, strings.Join(notes, "; "))
 	if err != nil {
 		return err
 	}
-	return n.Run()
+	return n.run()
 }

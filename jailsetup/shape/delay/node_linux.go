@@ -39,9 +39,9 @@ type link struct {
 	attached bool
 }
 
-// Node is the loop and all that it has. Everything runs on the thread that
-// calls [Node.Run].
-type Node struct {
+// node is the loop and all that it has. Everything runs on the thread that
+// calls [node.run].
+type node struct {
 	start    time.Time
 	epoll    int
 	sides    map[int32]*side
@@ -50,18 +50,19 @@ type Node struct {
 	receiver *receiver
 	sender   *batch
 	pending  [batchSize]packet
+	vigil    *vigil
 	control  *control
 	ended    bool
 }
 
-// NewNode makes a node that is told what to do over the control socket, a
+// newNode makes a node that is told what to do over the control socket, a
 // SOCK_SEQPACKET unix socket that it takes over.
-func NewNode(controlFD int, note string) (*Node, error) {
+func newNode(controlFD int, v *vigil, note string) (*node, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make epoll set: %w", err)
 	}
-	n := &Node{start: time.Now(), epoll: epoll, sides: map[int32]*side{}, sender: newBatch(), store: store{grow: grow}}
+	n := &node{start: time.Now(), epoll: epoll, sides: map[int32]*side{}, sender: newBatch(), store: store{grow: grow}, vigil: v}
 	if n.receiver, err = newReceiver(); err != nil {
 		return nil, err
 	}
@@ -70,9 +71,9 @@ func NewNode(controlFD int, note string) (*Node, error) {
 }
 
 // now is the loop's clock, in ns.
-func (n *Node) now() int64 { return int64(time.Since(n.start)) }
+func (n *node) now() int64 { return int64(time.Since(n.start)) }
 
-func (n *Node) watch(fd int, events uint32) error {
+func (n *node) watch(fd int, events uint32) error {
 	e := unix.EpollEvent{Events: events, Fd: int32(fd)}
 	if err := unix.EpollCtl(n.epoll, unix.EPOLL_CTL_ADD, fd, &e); err != nil {
 		return fmt.Errorf("watch descriptor %d: %w", fd, err)
@@ -80,9 +81,9 @@ func (n *Node) watch(fd int, events uint32) error {
 	return nil
 }
 
-// Run carries frames until it is told to end, or until nobody can tell it any
+// run carries frames until it is told to end, or until nobody can tell it any
 // more and it has no link.
-func (n *Node) Run() error {
+func (n *node) run() error {
 	var events [maxEvents]unix.EpollEvent
 	for !n.ended {
 		count, err := n.wait(events[:])
@@ -102,10 +103,15 @@ func (n *Node) Run() error {
 }
 
 // wait waits for events until the next frame is due.
-func (n *Node) wait(events []unix.EpollEvent) (int, error) {
+func (n *node) wait(events []unix.EpollEvent) (int, error) {
+	now := n.now()
+	next, some := n.nextDue()
+	if end, kept := n.vigil.keep(some, now); kept && !some {
+		next, some = end, true
+	}
 	var timeout *unix.Timespec
-	if due, ok := n.nextDue(); ok {
-		t := unix.NsecToTimespec(max(due-n.now(), 0))
+	if some {
+		t := unix.NsecToTimespec(max(next-now, 0))
 		timeout = &t
 	}
 	count, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT2, uintptr(n.epoll),
@@ -119,7 +125,7 @@ func (n *Node) wait(events []unix.EpollEvent) (int, error) {
 	return int(count), nil
 }
 
-func (n *Node) nextDue() (int64, bool) {
+func (n *node) nextDue() (int64, bool) {
 	var first int64
 	found := false
 	for _, l := range n.links {
@@ -133,7 +139,7 @@ func (n *Node) nextDue() (int64, bool) {
 }
 
 // take takes one batch of a side's frames.
-func (n *Node) take(s *side, events uint32) {
+func (n *node) take(s *side, events uint32) {
 	if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 		// Reading the error takes it away: a device that went down, or is gone.
 		_, _ = unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
@@ -159,14 +165,14 @@ func (n *Node) take(s *side, events uint32) {
 }
 
 // release sends what is due.
-func (n *Node) release() {
+func (n *node) release() {
 	for _, l := range n.links {
 		n.flush(l.out, l.outTo)
 		n.flush(l.in, l.inTo)
 	}
 }
 
-func (n *Node) flush(q *queue, fd int) {
+func (n *node) flush(q *queue, fd int) {
 	if len(q.waiting) == 0 {
 		return
 	}
@@ -191,7 +197,7 @@ func (n *Node) flush(q *queue, fd int) {
 
 // send sends the pending frames. One that is refused is dropped: the device's
 // queue is full (ENOBUFS, EAGAIN), or the frame or device is not fit.
-func (n *Node) send(q *queue, fd, count int) {
+func (n *node) send(q *queue, fd, count int) {
 	for first := 0; first < count; {
 		sent, err := n.sender.send(fd, first, count-first)
 		if errors.Is(err, unix.EINTR) {
@@ -208,13 +214,13 @@ func (n *Node) send(q *queue, fd, count int) {
 	}
 }
 
-func (n *Node) find(id string) (int, bool) {
+func (n *node) find(id string) (int, bool) {
 	return slices.BinarySearchFunc(n.links, id, func(l *link, id string) int { return strings.Compare(l.id, id) })
 }
 
 // add takes over two sockets, the jail's side and the LAN's. A link of the same
 // name gets its sockets replaced and keeps its counters and frames.
-func (n *Node) add(l Link, jailFD, lanFD int) error {
+func (n *node) add(l Link, jailFD, lanFD int) error {
 	if err := errors.Join(l.Out.check(), l.In.check()); err != nil {
 		unix.Close(jailFD)
 		unix.Close(lanFD)
@@ -245,7 +251,7 @@ func (n *Node) add(l Link, jailFD, lanFD int) error {
 }
 
 // detach closes a link's sockets.
-func (n *Node) detach(k *link) {
+func (n *node) detach(k *link) {
 	if !k.attached {
 		return
 	}
@@ -257,7 +263,7 @@ func (n *Node) detach(k *link) {
 	k.attached = false
 }
 
-func (n *Node) change(l Link) error {
+func (n *node) change(l Link) error {
 	if err := errors.Join(l.Out.check(), l.In.check()); err != nil {
 		return err
 	}
@@ -270,7 +276,7 @@ func (n *Node) change(l Link) error {
 	return nil
 }
 
-func (n *Node) remove(id string) {
+func (n *node) remove(id string) {
 	at, found := n.find(id)
 	if !found {
 		return
@@ -283,7 +289,7 @@ func (n *Node) remove(id string) {
 }
 
 // listed is a part of the links, with their counters.
-func (n *Node) listed(after string, most int) (list []Link, more bool) {
+func (n *node) listed(after string, most int) (list []Link, more bool) {
 	at, found := n.find(after)
 	if found {
 		at++
