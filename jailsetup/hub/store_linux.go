@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/wholefile"
 )
 
 // record is what of an experiment outlives the supervisor.
@@ -50,11 +52,7 @@ func (h *Hub) save(x *experiment) error {
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
-	path := h.path(x.Experiment)
-	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
-		return errors.Join(err, os.Remove(path+".new"))
-	}
-	return os.Rename(path+".new", path)
+	return wholefile.Write(h.path(x.Experiment), append(data, '\n'), 0o600)
 }
 
 func (h *Hub) remove(name string) error {

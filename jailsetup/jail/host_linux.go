@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"emujail/jailsetup/limit"
+	"emujail/jailsetup/wholefile"
 )
 
 // NewHost looks at the host and makes ready what all jails share. Its Tmcd is
@@ -72,7 +73,7 @@ func (s Site) installPrograms() (string, error) {
 			return "", err
 		}
 	}
-	if err := errors.Join(os.Chmod(temp, 0o755), syncDir(temp)); err != nil {
+	if err := errors.Join(os.Chmod(temp, 0o755), wholefile.SyncDir(temp)); err != nil {
 		return "", err
 	}
 	return dir, os.Rename(temp, dir)

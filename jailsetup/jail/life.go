@@ -16,6 +16,7 @@ import (
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
 	"emujail/jailsetup/rootfs"
+	"emujail/jailsetup/wholefile"
 )
 
 // Deadlines of a life (jail.md §7.2); tell.go has those of reports.
@@ -375,7 +376,7 @@ func (h *Host) destroy(ctx context.Context, vnode string) error {
 	}
 	dir := h.Site.Dir(vnode)
 	var errs []error
-	for _, name := range [...]string{filepath.Base(h.Site.TracePath(vnode)), policyName, recordName + ".new", recordName, ""} {
+	for _, name := range [...]string{filepath.Base(h.Site.TracePath(vnode)), policyName, recordName + wholefile.Suffix, recordName, ""} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+
+	"emujail/jailsetup/wholefile"
 )
 
 // Desired is what a jail is meant to be.
@@ -128,40 +130,10 @@ func (s Site) Save(r Record) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceSynced(filepath.Join(s.Dir(r.VNode), recordName), append(data, '\n')); err != nil {
+	if err := wholefile.WriteSynced(filepath.Join(s.Dir(r.VNode), recordName), append(data, '\n'), 0o600); err != nil {
 		return fmt.Errorf("write record of %s: %w", r.VNode, err)
 	}
 	return nil
-}
-
-// replaceSynced puts data in the file's place: all of it or nothing, also
-// after a power cut.
-func replaceSynced(path string, data []byte) error {
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, os.Remove(temp))
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir has what is in the directory, by name, outlive a power cut.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // compareNames orders by prefix, then by the number at the end: pcvm1-9 before

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"emujail/jailsetup/wholefile"
 )
 
 // templateFormat changes whenever this package would make another tree from
@@ -74,11 +76,7 @@ func writeList(path string, masks []string) error {
 	if err != nil {
 		return err
 	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, data, 0o600); err != nil {
-		return errors.Join(err, os.RemoveAll(temp))
-	}
-	return os.Rename(temp, path)
+	return wholefile.WriteSynced(path, data, 0o600)
 }
 
 // hash names a template by all that goes into it, and by the host's software:
@@ -125,6 +123,9 @@ func (t Template) make(ctx context.Context, files []file, image string) (err err
 	if out, err := mkfs.CombinedOutput(); err != nil {
 		return fmt.Errorf("mkfs.ext4: %w: %s", err, strings.ReplaceAll(strings.TrimSpace(string(out)), "\n", "; "))
 	}
+	if err := syncFile(temp); err != nil { // the list that will say it is whole is synced, too
+		return err
+	}
 	return os.Rename(temp, image)
 }
 
@@ -170,4 +171,12 @@ func (t Template) Sweep() error {
 		}
 	}
 	return nil
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }

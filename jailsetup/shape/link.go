@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/wholefile"
 )
 
 // Link is an interface of a jail on a LAN, shaped or not. Its name on this host
@@ -63,11 +64,10 @@ func (l Link) save(runDir string) error {
 	if err := os.MkdirAll(dir(runDir), 0o700); err != nil {
 		return err
 	}
-	temp := path + ".new"
-	if err := os.WriteFile(temp, append(data, '\n'), 0o600); err != nil {
-		return errors.Join(fmt.Errorf("write record of link %s: %w", l, err), os.Remove(temp))
+	if err := wholefile.Write(path, append(data, '\n'), 0o600); err != nil {
+		return fmt.Errorf("write record of link %s: %w", l, err)
 	}
-	return os.Rename(temp, path)
+	return nil
 }
 
 // forget removes the record, and the directory with the last one.
@@ -76,7 +76,7 @@ func forget(runDir, id string) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range [...]string{path + ".new", path} {
+	for _, p := range [...]string{path + wholefile.Suffix, path} {
 		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/wholefile"
 	"emujail/proxy/control"
 )
 
@@ -77,11 +78,7 @@ func (k *proxyKeeper) notePID(pid int) error {
 	if err != nil {
 		return err
 	}
-	temp := k.pidPath() + ".new"
-	if err := os.WriteFile(temp, append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temp, k.pidPath())
+	return wholefile.Write(k.pidPath(), append(data, '\n'), 0o600)
 }
 
 // pinOld opens pidfds of the proxies that were noted and haven't ended.

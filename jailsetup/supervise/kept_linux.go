@@ -10,6 +10,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/wholefile"
 )
 
 // A socketID tells one socket of this kernel from every other: a cookie is
@@ -107,10 +109,7 @@ func (s *Supervisor) keep(d *door) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".new", append(data, '\n'), 0o600); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := wholefile.Write(path, append(data, '\n'), 0o600); err != nil {
 		return err
 	}
 	return s.manager.store(d)

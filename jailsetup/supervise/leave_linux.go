@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/jail"
+	"emujail/jailsetup/wholefile"
 )
 
 // Leave removes what supervisors leave on a host whose jails are gone: locks,
@@ -24,7 +25,7 @@ func Leave(site jail.Site) (kept []string, err error) {
 	defer lock.Close()
 	var errs []error
 	for _, name := range [...]string{
-		"proxy.sock", "proxy.sock" + jail.BindSuffix, "proxy.pid", "proxy.pid.new", "serve.sock", "serve.sock" + jail.BindSuffix,
+		"proxy.sock", "proxy.sock" + jail.BindSuffix, "proxy.pid", "proxy.pid" + wholefile.Suffix, "serve.sock", "serve.sock" + jail.BindSuffix,
 		"delaynode.sock", "network.lock", "shape", "jails", "doors",
 	} {
 		errs = append(errs, removeEmpty(filepath.Join(site.Run, name)))

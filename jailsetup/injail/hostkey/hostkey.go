@@ -22,6 +22,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"emujail/jailsetup/wholefile"
 )
 
 // Ensure makes the keys that dir doesn't have and returns the paths of the
@@ -102,34 +104,18 @@ func (k Key) PEM(comment string) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "OPENSSH PRIVATE KEY", Bytes: b}), nil
 }
 
-// write puts both files in place, the private one last and whole.
+// write puts both files in place, the private one last and whole. It doesn't
+// sync, which costs milliseconds of a boot: after a power cut a file is there,
+// missing or empty, and Ensure makes up for the latter two.
 func (k Key) write(path, comment string) error {
 	secret, err := k.PEM(comment)
 	if err != nil {
 		return err
 	}
-	if err := replace(path+".pub", []byte(k.AuthorizedLine(comment)+"\n"), 0o644); err != nil {
+	if err := wholefile.Write(path+".pub", []byte(k.AuthorizedLine(comment)+"\n"), 0o644); err != nil {
 		return err
 	}
-	return replace(path, secret, 0o600)
-}
-
-// replace writes beside path and renames, so that path is never half there. It
-// doesn't sync, which costs milliseconds of a boot: after a power cut the file
-// is there, missing or empty, and Ensure makes up for the latter two.
-func replace(path string, b []byte, mode os.FileMode) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return fmt.Errorf("write %s.new: %w", path, err)
-	}
-	return os.Rename(path+".new", path)
+	return wholefile.Write(path, secret, 0o600)
 }
 
 // appendStrings appends each as a length of four bytes and its bytes.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"emujail/jailsetup/wholefile"
 	"emujail/protocol"
 	"emujail/tmcc/cache"
 	"emujail/tmcc/client"
@@ -164,17 +165,9 @@ func (n *Node) put(path string, data []byte, mode fs.FileMode, durable bool) (ch
 		return false, errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
 	}
 	if durable {
-		return true, syncDir(filepath.Dir(file))
+		return true, wholefile.SyncDir(filepath.Dir(file))
 	}
 	return true, nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // remove deletes files that may be absent.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"emujail/jailsetup/wholefile"
 )
 
 // file is one of the four, as lines.
@@ -103,7 +105,7 @@ func (f *file) write() (err error) {
 		return err
 	}
 	f.old = f.text()
-	return syncDir(filepath.Dir(f.path))
+	return wholefile.SyncDir(filepath.Dir(f.path))
 }
 
 // changed says whether the lines are others than the file's.
@@ -116,12 +118,4 @@ func (f *file) text() string {
 		return ""
 	}
 	return strings.Join(f.lines, "\n") + "\n"
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
