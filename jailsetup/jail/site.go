@@ -36,8 +36,8 @@ type Site struct {
 	State string `yaml:"state"`
 	// Run keeps sockets and pins. It is short: unix sockets lie below it.
 	Run string `yaml:"run"`
-	// Programs is the directory of injail, jailspawn and tmcc. Empty: beside
-	// jailsetup itself.
+	// Programs is the directory of injail, jailspawn, tmcc and the others that
+	// docs/site.md names. Empty: beside jailsetup itself.
 	Programs string `yaml:"programs"`
 	// Control is the control network of this host.
 	Control ControlSite `yaml:"control"`

@@ -27,6 +27,7 @@ import (
 const (
 	readyTimeout  = 5 * time.Second
 	answerTimeout = 5 * time.Second
+	mindEvery     = 30 * time.Second
 	drainTimeout  = 12 * time.Second // it gives what is under way 10 s
 	firstPause    = 50 * time.Millisecond
 	longestPause  = 5 * time.Second
@@ -190,7 +191,7 @@ func (k *proxyKeeper) serve(ctx context.Context, conn *control.Conn, pid int) er
 	if err := k.giveHeir(t); err != nil && !t.over() {
 		k.log.Warn("proxy won't outlive this supervisor", "error", err)
 	}
-	<-t.gone
+	t.mind(mindEvery)
 	k.mu.Lock()
 	k.talk, k.pid, k.ready = nil, 0, make(chan struct{})
 	k.mu.Unlock()

@@ -92,10 +92,9 @@ func (t *talk) read() error {
 // take keeps an answer for whoever asked. What nobody asked for, descriptors
 // above all, isn't kept.
 func (t *talk) take(a answer) bool {
-	t.mu.Lock()
-	asked := t.asked
-	t.mu.Unlock()
-	if asked == "" || a.m.Re != asked || len(a.files) > 0 && asked != control.OpReturn {
+	t.mu.Lock() // until it is kept: else it could be taken for the next question's
+	defer t.mu.Unlock()
+	if t.asked == "" || a.m.Re != t.asked || len(a.files) > 0 && t.asked != control.OpReturn {
 		return false
 	}
 	select {
@@ -155,6 +154,23 @@ func (t *talk) collect(m control.Message, each func(answer) error, files ...*os.
 		}
 	}
 	return t.cut(fmt.Errorf("proxy's answer to %s has no end", m.Op))
+}
+
+// mind asks the proxy something now and then until the conversation is over: one
+// that hangs is replaced though nobody has an order for it.
+func (t *talk) mind(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-t.gone:
+			return
+		case <-ticker.C:
+			if err := t.ask(control.Message{Op: control.OpCounters}); err != nil && !t.over() {
+				t.log.Warn("proxy doesn't say how it is", "error", err)
+			}
+		}
+	}
 }
 
 // cut ends the conversation with a proxy that doesn't keep to it; whoever keeps

@@ -153,6 +153,30 @@ func TestAnswersEnd(t *testing.T) {
 	}
 }
 
+// A proxy that hangs is noticed though nobody has an order for it.
+func TestSilentProxyIsNoticed(t *testing.T) {
+	k, _ := keeperIn(t)
+	hung := make(chan struct{})
+	talk := talkWith(t, k, func(control.Message) []said {
+		<-hung
+		return ok
+	})
+	defer close(hung)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		talk.mind(time.Millisecond)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(3 * answerTimeout):
+		t.Fatal("nobody noticed")
+	}
+	if !talk.over() {
+		t.Error("the conversation goes on")
+	}
+}
+
 // What a proxy hands over without being asked is closed at once.
 func TestDescriptorsNobodyAskedFor(t *testing.T) {
 	k, _ := keeperIn(t)
