@@ -171,9 +171,9 @@ func (t Tmcd) Booting(ctx context.Context, vnode string) error {
 
 // Wish asks: status, one fullconfig, and for aliases where the vnode may have
 // some. A tmcd that is away for seconds is waited for.
-func (t Tmcd) Wish(ctx context.Context, vnode string, aliases bool) (w Wish, err error) {
+func (t Tmcd) Wish(ctx context.Context, vnode string, aliases bool, rest Rest) (w Wish, err error) {
 	err = t.insist(ctx, vnode, func() (err error) {
-		w, err = t.ask(ctx, vnode, aliases)
+		w, err = t.ask(ctx, vnode, aliases, rest)
 		return err
 	})
 	return w, err
@@ -217,13 +217,13 @@ func passing(err error) bool {
 }
 
 // ask asks for all that is built outside.
-func (t Tmcd) ask(ctx context.Context, vnode string, aliases bool) (Wish, error) {
+func (t Tmcd) ask(ctx context.Context, vnode string, aliases bool, rest Rest) (Wish, error) {
 	w, err := t.askConfig(ctx, vnode)
 	if err != nil {
 		return w, err
 	}
 	w.AliasesAsked = aliases
-	return w, t.askNetwork(ctx, vnode, &w)
+	return w, t.askNetwork(ctx, vnode, &w, rest)
 }
 
 func (t Tmcd) askConfig(ctx context.Context, vnode string) (Wish, error) {

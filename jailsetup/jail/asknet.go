@@ -26,8 +26,21 @@ const (
 	tagTries = 40
 )
 
+// Rest waits for so long and lets other jails be built meanwhile.
+type Rest func(context.Context, time.Duration) error
+
+// sleep is the rest of one that holds nobody up.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
+
 // askNetwork asks for the rest of what the network is made from.
-func (t Tmcd) askNetwork(ctx context.Context, vnode string, w *Wish) error {
+func (t Tmcd) askNetwork(ctx context.Context, vnode string, w *Wish, rest Rest) error {
 	if len(w.Interfaces) == 0 {
 		return nil
 	}
@@ -38,7 +51,7 @@ func (t Tmcd) askNetwork(ctx context.Context, vnode string, w *Wish) error {
 	if slices.ContainsFunc(w.Interfaces, lacksTag) && t.opts.Logger != nil {
 		t.opts.Logger.Warn("a VLAN has no tag yet: tmcd is asked again", "vnode", vnode, "every", tagWait, "times", tagTries)
 	}
-	if err := w.awaitTags(ctx, c, tagWait); err != nil {
+	if err := w.awaitTags(ctx, c, tagWait, rest); err != nil {
 		return err
 	}
 	if w.AliasesAsked {
@@ -56,15 +69,13 @@ func (t Tmcd) askNetwork(ctx context.Context, vnode string, w *Wish) error {
 }
 
 // awaitTags asks for the interfaces again until each VLAN has a tag.
-func (w *Wish) awaitTags(ctx context.Context, c *client.Client, wait time.Duration) error {
+func (w *Wish) awaitTags(ctx context.Context, c *client.Client, wait time.Duration, rest Rest) error {
 	for range tagTries {
 		if !slices.ContainsFunc(w.Interfaces, lacksTag) {
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-time.After(wait):
+		if err := rest(ctx, wait); err != nil {
+			return err
 		}
 		reply, err := c.Ask(ctx, "ifconfig")
 		if err != nil {

@@ -48,9 +48,10 @@ var ErrUp = errors.New("runs already")
 var ErrNoJail = errors.New("no such jail on this host (jailsetup list shows them)")
 
 // Boot builds and starts the vnode's jail: a new one, or one that keeps its
-// disk, if that is of the same experiment. Each finished step goes to trace.
+// disk, if that is of the same experiment. Where tmcd keeps it waiting for
+// minutes it rests. Each finished step goes to trace.
 // What fails is undone; a disk that was there before stays.
-func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (Record, error) {
+func (h *Host) Boot(ctx context.Context, vnode string, rest Rest, trace func(plan.Event)) (Record, error) {
 	t := &tracer{each: trace}
 	var r Record
 	var wish Wish
@@ -61,7 +62,7 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 	if err != nil {
 		return r, err
 	}
-	if wish, err = h.ask(ctx, r, t); err != nil {
+	if wish, err = h.ask(ctx, r, rest, t); err != nil {
 		return r, err
 	}
 	if r, err = h.makeWay(ctx, r, wish.Status, t); err != nil {
@@ -96,14 +97,14 @@ func (h *Host) Boot(ctx context.Context, vnode string, trace func(plan.Event)) (
 
 // ask reports BOOTING and asks what the vnode should be. If tmcd has heard the
 // one and can't tell the other, it hears that too.
-func (h *Host) ask(ctx context.Context, r Record, t *tracer) (wish Wish, err error) {
+func (h *Host) ask(ctx context.Context, r Record, rest Rest, t *tracer) (wish Wish, err error) {
 	told := false
 	err = t.step(AskTmcd, func() (err error) {
 		if err := h.Tmcd.Booting(ctx, r.VNode); err != nil {
 			return err
 		}
 		told = true
-		wish, err = h.Tmcd.Wish(ctx, r.VNode, r.asksAliases())
+		wish, err = h.Tmcd.Wish(ctx, r.VNode, r.asksAliases(), rest)
 		return err
 	})
 	if err != nil && told && !errors.Is(err, ErrFree) && !errors.Is(err, ErrUnknown) {

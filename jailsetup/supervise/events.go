@@ -92,9 +92,9 @@ func (s *Supervisor) kill(ctx context.Context, vnode string) error {
 
 // bootJail boots a jail. Of an experiment that has left the vnode nothing is left;
 // of one whose first boot has failed what the operator gave it.
-func (s *Supervisor) bootJail(ctx context.Context, vnode string, progress func(plan.Event)) (jail.Record, error) {
+func (s *Supervisor) bootJail(ctx context.Context, vnode string, rest jail.Rest, progress func(plan.Event)) (jail.Record, error) {
 	before, _ := s.host.Site.Load(vnode) // the boot complains of one that can't be read
-	after, err := s.host.Boot(ctx, vnode, progress)
+	after, err := s.host.Boot(ctx, vnode, rest, progress)
 	if before.VNode != "" && experimentOf(before) != experimentOf(after) {
 		s.forget(before)
 	}

@@ -143,3 +143,33 @@ func TestVerbWaitsForAnother(t *testing.T) {
 	unlock()
 	<-ended
 }
+
+// A boot that waits for a switch holds no place meanwhile, and has one again
+// afterwards; one that is told to end has none.
+func TestRestingHoldsNoPlace(t *testing.T) {
+	slots := make(chan struct{}, 1)
+	first, second := turn{slots: slots}, turn{slots: slots}
+	if err := first.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	rested := make(chan error, 1)
+	go func() { rested <- first.rest(t.Context(), 10*time.Millisecond) }()
+	if err := second.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-rested:
+		t.Fatalf("two have the same place: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	second.give()
+	if err := <-rested; err != nil || !first.held {
+		t.Fatalf("%v, held: %t", err, first.held)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := first.rest(ctx, time.Hour); !errors.Is(err, context.Canceled) || first.held || len(slots) != 0 {
+		t.Errorf("%v, held: %t, %d taken", err, first.held, len(slots))
+	}
+	first.give()
+}

@@ -141,20 +141,53 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 // boot builds one jail, in one of the slots, and watches it. The trace begins
 // when the verb was received.
 func (s *Supervisor) boot(ctx context.Context, vnode string, received time.Time, progress func(plan.Event)) error {
-	select {
-	case s.slots <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	turn := turn{slots: s.slots}
+	if err := turn.take(ctx); err != nil {
+		return err
 	}
-	defer func() { <-s.slots }()
+	defer turn.give()
 	if progress != nil {
 		progress(plan.NewEvent("wait for a turn", received, nil))
 	}
-	r, err := s.bootJail(ctx, vnode, progress)
+	r, err := s.bootJail(ctx, vnode, turn.rest, progress)
 	if err != nil {
 		return err
 	}
 	return s.watchJail(ctx, r)
+}
+
+// turn is a boot's place among those that are being built.
+type turn struct {
+	slots chan struct{}
+	held  bool
+}
+
+func (t *turn) take(ctx context.Context) error {
+	select {
+	case t.slots <- struct{}{}:
+		t.held = true
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (t *turn) give() {
+	if t.held {
+		<-t.slots
+		t.held = false
+	}
+}
+
+// rest is [jail.Rest]: whoever waits for minutes holds no place meanwhile.
+func (t *turn) rest(ctx context.Context, d time.Duration) error {
+	t.give()
+	select {
+	case <-time.After(d):
+		return t.take(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // dryRun prints what the verb would do.
