@@ -142,8 +142,13 @@ func (t *target) fuzz(limit time.Duration) {
 	}
 }
 
+// minimize bounds how long one input that reached something new is made smaller.
+// By default that is longer than most targets run: a slow one did nothing else.
+const minimize = time.Second
+
 func (t *target) once(limit time.Duration) ([]byte, error) {
-	return exec.Command("go", "test", "-vet=off", "-run", "^$", "-fuzz", "^"+t.name+"$", "-fuzztime", limit.String(), t.pkg).CombinedOutput()
+	return exec.Command("go", "test", "-vet=off", "-run", "^$", "-fuzz", "^"+t.name+"$",
+		"-fuzztime", limit.String(), "-fuzzminimizetime", minimize.String(), t.pkg).CombinedOutput()
 }
 
 // String is a line of the table.
