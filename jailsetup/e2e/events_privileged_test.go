@@ -104,74 +104,14 @@ func TestEvents(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a program ends: the experiment hears of it", func(t *testing.T) {
-		watch := i.watch("jails/demo")
-		i.must("event", "jails/demo", "prog0", "START")
-		if line := watch.next(); !strings.Contains(line, "operator prog0 START") {
-			t.Errorf("%q", line)
-		}
-		if line := watch.next(); !strings.Contains(line, i.a+" prog0 COMPLETE ERROR=0 EXIT=0") {
-			t.Errorf("%q", line)
-		}
-		if got := i.says(i.a, "cat /local/logs/prog0.out"); got != "blue alice /tmp\n" {
-			t.Errorf("it said %q", got)
-		}
-	})
-	t.Run("a jail speaks in its own name, to its own experiment", func(t *testing.T) {
-		own, other := i.watch("jails/other"), i.watch("jails/demo")
-		for _, words := range [][]string{
-			{"jails/other", "cbr0", "", "START", "RATE=8"},       // may
-			{"jails/demo", "cbr0", "", "START", "RATE=8"},        // another experiment, whose key it has
-			{"jails/other", "*", "TIME", "START", ""},            // the operator's
-			{"jails/other", "cbr0", "NODE", "RELOAD", ""},        // the operator's
-			{"jails/other", "cbr0", "TRAFGEN", "MODIFY", "IT=x"}, // may: comes last
-		} {
-			if out := i.jailsetup(append([]string{"enter", "-T", i.c, prog, "say", "9e107d9d372bb6826bd81d3542a419d6"}, words...)...); out.code != 0 {
-				t.Fatal(out.err())
-			}
-		}
-		for _, want := range []string{i.c + " cbr0 START", i.c + " cbr0 MODIFY"} {
-			if line := own.next(); !strings.Contains(line, want) {
-				t.Errorf("%q, want %q", line, want)
-			}
-		}
-		i.must("event", "jails/demo", "cbr0", "RESET") // had anything got through, it would be before
-		if line := other.next(); !strings.Contains(line, "operator cbr0 RESET") {
-			t.Errorf("the other experiment hears %q", line)
-		}
-		if got := i.agentState(i.a, "cbr0"); got == "sending" {
-			t.Error("the other experiment's generator sends")
-		}
-	})
+	t.Run("a program ends: the experiment hears of it", i.programEnds)
+	t.Run("a jail speaks in its own name, to its own experiment", func(t *testing.T) { i.speaksForItself(t, prog) })
 	t.Run("an ordinary user of the jail can't speak", func(t *testing.T) {
 		if out := i.as("bob", i.c, "cp "+prog+" /tmp/i 2>/dev/null; "+prog+" say x jails/other cbr0 '' START ''"); out.code == 0 {
 			t.Error("he can")
 		}
 	})
-	t.Run("a jail that floods and doesn't listen delays nobody", func(t *testing.T) {
-		seen := i.watch("jails/other")
-		flood := i.command(context.Background(), "jailsetup", "--site", i.path("site.yaml"), "enter", "-T", i.c, prog, "flood", "9e107d9d372bb6826bd81d3542a419d6", "jails/other")
-		if err := flood.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			_ = flood.Process.Signal(syscall.SIGTERM)
-			_ = flood.Wait()
-		}()
-		for !strings.Contains(seen.next(), i.c+" flood MODIFY") {
-		}
-		for range 5 {
-			began := time.Now()
-			i.must("event", "jails/demo", "cbr0", "MODIFY", "RATE=8")
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("an event took %v", took)
-			}
-		}
-		log, err := os.ReadFile(i.serve.log)
-		if n := strings.Count(string(log), i.c); err != nil || n > 80 {
-			t.Errorf("%d lines about it in the supervisor's log, %v", n, err)
-		}
-	})
+	t.Run("a jail that floods and doesn't listen delays nobody", func(t *testing.T) { i.floodDelaysNobody(t, prog) })
 	t.Run("the hub is killed: what was told holds, the next one is found", func(t *testing.T) {
 		i.must("event", "jails/demo", "cbr0", "START", "RATE=8")
 		i.awaitState(i.a, "cbr0", "sending")
@@ -181,6 +121,72 @@ func TestEvents(t *testing.T) {
 		i.await("the agents to be back", func() error { return i.jailsetup("event", "jails/demo", "cbr0", "STOP").err() })
 		i.awaitState(i.a, "cbr0", "waiting")
 	})
+}
+
+func (i *inside) speaksForItself(t *testing.T, prog string) {
+	own, other := i.watch("jails/other"), i.watch("jails/demo")
+	for _, words := range [][]string{
+		{"jails/other", "cbr0", "", "START", "RATE=8"},       // may
+		{"jails/demo", "cbr0", "", "START", "RATE=8"},        // another experiment, whose key it has
+		{"jails/other", "*", "TIME", "START", ""},            // the operator's
+		{"jails/other", "cbr0", "NODE", "RELOAD", ""},        // the operator's
+		{"jails/other", "cbr0", "TRAFGEN", "MODIFY", "IT=x"}, // may: comes last
+	} {
+		if out := i.jailsetup(append([]string{"enter", "-T", i.c, prog, "say", "9e107d9d372bb6826bd81d3542a419d6"}, words...)...); out.code != 0 {
+			t.Fatal(out.err())
+		}
+	}
+	for _, want := range []string{i.c + " cbr0 START", i.c + " cbr0 MODIFY"} {
+		if line := own.next(); !strings.Contains(line, want) {
+			t.Errorf("%q, want %q", line, want)
+		}
+	}
+	i.must("event", "jails/demo", "cbr0", "RESET") // had anything got through, it would be before
+	if line := other.next(); !strings.Contains(line, "operator cbr0 RESET") {
+		t.Errorf("the other experiment hears %q", line)
+	}
+	if got := i.agentState(i.a, "cbr0"); got == "sending" {
+		t.Error("the other experiment's generator sends")
+	}
+}
+
+func (i *inside) floodDelaysNobody(t *testing.T, prog string) {
+	seen := i.watch("jails/other")
+	flood := i.command(context.Background(), "jailsetup", "--site", i.path("site.yaml"), "enter", "-T", i.c, prog, "flood", "9e107d9d372bb6826bd81d3542a419d6", "jails/other")
+	if err := flood.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = flood.Process.Signal(syscall.SIGTERM)
+		_ = flood.Wait()
+	}()
+	for !strings.Contains(seen.next(), i.c+" flood MODIFY") {
+	}
+	for range 5 {
+		began := time.Now()
+		i.must("event", "jails/demo", "cbr0", "MODIFY", "RATE=8")
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("an event took %v", took)
+		}
+	}
+	log, err := os.ReadFile(i.serve.log)
+	if n := strings.Count(string(log), i.c); err != nil || n > 80 {
+		t.Errorf("%d lines about it in the supervisor's log, %v", n, err)
+	}
+}
+
+func (i *inside) programEnds(t *testing.T) {
+	watch := i.watch("jails/demo")
+	i.must("event", "jails/demo", "prog0", "START")
+	if line := watch.next(); !strings.Contains(line, "operator prog0 START") {
+		t.Errorf("%q", line)
+	}
+	if line := watch.next(); !strings.Contains(line, i.a+" prog0 COMPLETE ERROR=0 EXIT=0") {
+		t.Errorf("%q", line)
+	}
+	if got := i.says(i.a, "cat /local/logs/prog0.out"); got != "blue alice /tmp\n" {
+		t.Errorf("it said %q", got)
+	}
 }
 
 // watcher is `jailsetup event --watch`.

@@ -86,51 +86,59 @@ func TestLookAndFeel(t *testing.T) {
 			t.Errorf("alice isn't there: %q", out)
 		}
 	})
-	t.Run("bob isn't an administrator", func(t *testing.T) {
-		if out := i.ssh("bob", i.a, "sudo -n id -un"); out.code == 0 {
-			t.Errorf("%q", out.stdout)
-		}
-		if out := i.ssh("bob", i.a, "tmcc status"); out.stdout != "ALLOCATED=jails/demo NICKNAME=node-a\n" {
-			t.Errorf("tmcc by an ordinary user: %q %q", out.stdout, out.stderr)
-		}
-	})
-	t.Run("su with a password", func(t *testing.T) {
-		line := fmt.Sprintf("echo %q | su alice -c 'id -un'", alicesPassword)
-		if out := i.ssh("bob", i.a, line); out.stdout != "alice\n" {
-			t.Errorf("%q %q", out.stdout, out.stderr)
-		}
-		if out := i.ssh("bob", i.a, "echo wrong | su alice -c 'id -un'"); out.code == 0 {
-			t.Errorf("with a wrong one: %q", out.stdout)
-		}
-	})
-	t.Run("passwd", func(t *testing.T) {
-		line := fmt.Sprintf("printf '%%s\\n' '%s' 'battery staple 7' 'battery staple 7' | passwd", alicesPassword)
-		if out := i.ssh("alice", i.a, line); out.code != 0 {
-			t.Fatalf("%q %q", out.stdout, out.stderr)
-		}
-		if out := i.ssh("bob", i.a, "echo 'battery staple 7' | su alice -c 'id -un'"); out.stdout != "alice\n" {
-			t.Errorf("%q %q", out.stdout, out.stderr)
-		}
-	})
-	t.Run("a cron job", func(t *testing.T) {
-		// cron looks at the minute: what is due in the next one is seen to run.
-		if out := i.ssh("alice", i.a, "echo '* * * * * id -un >>/tmp/cron.ran' | crontab - && crontab -l"); !strings.Contains(out.stdout, "cron.ran") {
-			t.Fatalf("%q %q", out.stdout, out.stderr)
-		}
-		if err := until(75*time.Second, func() error {
-			if got := i.ssh("alice", i.a, "cat /tmp/cron.ran").stdout; !strings.HasPrefix(got, "alice\n") {
-				return fmt.Errorf("%q", got)
-			}
-			return nil
-		}); err != nil {
-			t.Error(err)
-		}
-	})
+	t.Run("bob isn't an administrator", i.bobIsNoAdministrator)
+	t.Run("su with a password", i.suWithPassword)
+	t.Run("passwd", i.changesPassword)
+	t.Run("a cron job", i.cronJob)
 	t.Run("names of accounts that were there are kept", func(t *testing.T) {
 		if out := i.says(i.a, "getent passwd root nobody sshd | wc -l"); out != "3\n" {
 			t.Errorf("%q", out)
 		}
 	})
+}
+
+func (i *inside) bobIsNoAdministrator(t *testing.T) {
+	if out := i.ssh("bob", i.a, "sudo -n id -un"); out.code == 0 {
+		t.Errorf("%q", out.stdout)
+	}
+	if out := i.ssh("bob", i.a, "tmcc status"); out.stdout != "ALLOCATED=jails/demo NICKNAME=node-a\n" {
+		t.Errorf("tmcc by an ordinary user: %q %q", out.stdout, out.stderr)
+	}
+}
+
+func (i *inside) suWithPassword(t *testing.T) {
+	line := fmt.Sprintf("echo %q | su alice -c 'id -un'", alicesPassword)
+	if out := i.ssh("bob", i.a, line); out.stdout != "alice\n" {
+		t.Errorf("%q %q", out.stdout, out.stderr)
+	}
+	if out := i.ssh("bob", i.a, "echo wrong | su alice -c 'id -un'"); out.code == 0 {
+		t.Errorf("with a wrong one: %q", out.stdout)
+	}
+}
+
+func (i *inside) changesPassword(t *testing.T) {
+	line := fmt.Sprintf("printf '%%s\\n' '%s' 'battery staple 7' 'battery staple 7' | passwd", alicesPassword)
+	if out := i.ssh("alice", i.a, line); out.code != 0 {
+		t.Fatalf("%q %q", out.stdout, out.stderr)
+	}
+	if out := i.ssh("bob", i.a, "echo 'battery staple 7' | su alice -c 'id -un'"); out.stdout != "alice\n" {
+		t.Errorf("%q %q", out.stdout, out.stderr)
+	}
+}
+
+func (i *inside) cronJob(t *testing.T) {
+	// cron looks at the minute: what is due in the next one is seen to run.
+	if out := i.ssh("alice", i.a, "echo '* * * * * id -un >>/tmp/cron.ran' | crontab - && crontab -l"); !strings.Contains(out.stdout, "cron.ran") {
+		t.Fatalf("%q %q", out.stdout, out.stderr)
+	}
+	if err := until(75*time.Second, func() error {
+		if got := i.ssh("alice", i.a, "cat /tmp/cron.ran").stdout; !strings.HasPrefix(got, "alice\n") {
+			return fmt.Errorf("%q", got)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
 }
 
 // sshInside is ssh from a jail to another with the key that came along.

@@ -94,21 +94,7 @@ func TestSharedAddress(t *testing.T) {
 			t.Errorf("tmcc status says %q", got)
 		}
 	})
-	t.Run("only ports of the range", func(t *testing.T) {
-		inside := r.putInside(a, "inside")
-		for _, row := range []struct{ network, addr, want string }{
-			{"tcp", ":30000", "ok"}, {"udp", ":30255", "ok"}, {"tcp", ":29999", "operation not permitted"},
-			{"udp", ":30256", "operation not permitted"}, {"tcp", ":22", "operation not permitted"},
-			{"tcp", ":0", "range"}, {"udp", ":0", "range"}, {"connect", "127.0.0.1:30001", "range"},
-		} {
-			if got := strings.TrimSpace(r.enter(a, inside, "ports", row.network, row.addr, "30000", "30255")); got != row.want {
-				t.Errorf("%s %s: %s, want %s", row.network, row.addr, got, row.want)
-			}
-		}
-		if out := r.jailsetup("enter", "-T", a, "sh", "-c", "echo 1024 65000 >/proc/sys/net/ipv4/ip_local_port_range"); out.code == 0 {
-			t.Error("the jail's root chooses its own range")
-		}
-	})
+	t.Run("only ports of the range", func(t *testing.T) { r.portsOfTheRange(t, a) })
 	t.Run("overlapping range refused", func(t *testing.T) {
 		out := r.jailsetup("boot", r.free)
 		if out.code != 1 || !strings.Contains(out.stderr, "overlaps that of "+a+" (30000,30255)") {
@@ -123,29 +109,7 @@ func TestSharedAddress(t *testing.T) {
 		}
 		r.reports(r.foreign, "TBFAILED")
 	})
-	t.Run("a port at which the host listens refused", func(t *testing.T) {
-		r.must("kill", b)
-		for _, addr := range []string{r.host.String() + ":31022", "[::]:31022"} {
-			l, err := net.Listen("tcp", addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out := r.jailsetup("boot", b)
-			if err := l.Close(); err != nil {
-				t.Fatal(err)
-			}
-			if out.code != 1 || !strings.Contains(out.stderr, "this host itself listens on tcp/31022 at ") {
-				t.Errorf("exit code %d: %s", out.code, out.stderr)
-			}
-			r.reports(b, "TBFAILED")
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:31022")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		r.boot(b) // that is another address
-	})
+	t.Run("a port at which the host listens refused", func(t *testing.T) { r.hostsPortRefused(t, b) })
 	t.Run("a port at which a user of the host listens isn't theirs", func(t *testing.T) {
 		r.must("kill", b)
 		l, err := listenAs(1000, r.host.String()+":31022")
@@ -162,6 +126,46 @@ func TestSharedAddress(t *testing.T) {
 		}
 		r.boot(r.free)
 	})
+}
+
+func (r *rig) portsOfTheRange(t *testing.T, a string) {
+	inside := r.putInside(a, "inside")
+	for _, row := range []struct{ network, addr, want string }{
+		{"tcp", ":30000", "ok"}, {"udp", ":30255", "ok"}, {"tcp", ":29999", "operation not permitted"},
+		{"udp", ":30256", "operation not permitted"}, {"tcp", ":22", "operation not permitted"},
+		{"tcp", ":0", "range"}, {"udp", ":0", "range"}, {"connect", "127.0.0.1:30001", "range"},
+	} {
+		if got := strings.TrimSpace(r.enter(a, inside, "ports", row.network, row.addr, "30000", "30255")); got != row.want {
+			t.Errorf("%s %s: %s, want %s", row.network, row.addr, got, row.want)
+		}
+	}
+	if out := r.jailsetup("enter", "-T", a, "sh", "-c", "echo 1024 65000 >/proc/sys/net/ipv4/ip_local_port_range"); out.code == 0 {
+		t.Error("the jail's root chooses its own range")
+	}
+}
+
+func (r *rig) hostsPortRefused(t *testing.T, b string) {
+	r.must("kill", b)
+	for _, addr := range []string{r.host.String() + ":31022", "[::]:31022"} {
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := r.jailsetup("boot", b)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if out.code != 1 || !strings.Contains(out.stderr, "this host itself listens on tcp/31022 at ") {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
+		}
+		r.reports(b, "TBFAILED")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:31022")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	r.boot(b) // that is another address
 }
 
 // listenAs makes a listening socket of another user: a socket is of whom its
