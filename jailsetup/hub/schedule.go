@@ -69,8 +69,9 @@ func sortItems(list []Item) {
 	})
 }
 
-// SetSchedule replaces an experiment's schedule. Time that runs goes on: what
-// lies before it isn't sent.
+// SetSchedule replaces an experiment's schedule, if all of it is understood by
+// the objects that are there. Time that runs goes on: what lies before it isn't
+// sent.
 func (h *Hub) SetSchedule(name string, s Schedule) error {
 	if err := s.check(); err != nil {
 		return err
@@ -81,6 +82,9 @@ func (h *Hub) SetSchedule(name string, s Schedule) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	x := h.take(name)
+	if err := x.understand(s); err != nil {
+		return err
+	}
 	x.Groups, x.Schedule, x.Next = s.Groups, slices.Clone(s.Events), 0
 	sortItems(x.Schedule)
 	for !x.started.IsZero() && x.Next < len(x.Schedule) && x.due(x.Next).Before(time.Now()) {
@@ -88,6 +92,21 @@ func (h *Hub) SetSchedule(name string, s Schedule) error {
 	}
 	h.stir()
 	return h.save(x)
+}
+
+// understand says which event of a schedule means nothing to its objects. The
+// lock is held.
+func (x *experiment) understand(s Schedule) error {
+	if len(x.subscribers) == 0 {
+		return nil
+	}
+	with := experiment{record: record{Groups: s.Groups}, subscribers: x.subscribers}
+	for n, i := range s.Events {
+		if err := with.understood(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
+			return fmt.Errorf("event %d: %w", n+1, err)
+		}
+	}
+	return nil
 }
 
 // At adds an event to an experiment's schedule. What is past already is sent

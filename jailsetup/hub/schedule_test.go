@@ -62,6 +62,33 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+// What an object doesn't understand is refused with its place, and the schedule
+// that there was stays.
+func TestScheduleOfUnknownWords(t *testing.T) {
+	h := newHost(t, t.TempDir())
+	h.open("v1", demo, key)
+	v1 := h.join("v1", demo, "cbr0=TRAFGEN", "cbr1=TRAFGEN")
+	start := Item{At: 0, Object: "cbr0", Action: "START"}
+	if err := h.SetSchedule(demo, Schedule{Events: []Item{start}}); err != nil {
+		t.Fatal(err)
+	}
+	for want, bad := range map[string]Item{
+		"event 2: cbr1: action BEGIN":  {Object: "both", Action: "BEGIN"},
+		"event 2: cbr0: argument RAET": {Object: "cbr0", Action: "START", Args: "RAET=1"},
+	} {
+		err := h.SetSchedule(demo, Schedule{Groups: map[string][]string{"both": {"cbr1"}}, Events: []Item{start, bad}})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+	if err := h.Start(demo); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := v1.hears(), v1.hears(); a.Object != "*" || b.Object != "cbr0" || b.Action != "START" {
+		t.Errorf("%+v %+v", a, b)
+	}
+}
+
 func TestBadSchedules(t *testing.T) {
 	h := newHost(t, t.TempDir())
 	for name, s := range map[string]Schedule{
