@@ -100,7 +100,7 @@ func run(tb *testbed.Testbed, q Query, f func(*call)) (res Result) {
 	}
 	tb.Read(func(db *testbed.DB) {
 		who, why := identify(db, q)
-		res.Node, res.Host = who.id, who.host
+		res.Node, res.Host = who.id, who.node.Text("phys_nodeid")
 		if why == "" {
 			why = check(who, q)
 		}

@@ -12,8 +12,8 @@ func check(who asker, q Query) string {
 	command, ok := protocol.Lookup(q.Request.Command)
 	tls := q.Transport == TLS
 	switch {
-	case q.Transport == TCP && who.node.Is("role", "ctrlnode"):
-		return fmt.Sprintf("control node %s without TLS", who.id)
+	case q.Transport == TCP && who.phys.Is("role", "ctrlnode"):
+		return fmt.Sprintf("control node %s without TLS", who.host)
 	case !ok:
 		return fmt.Sprintf("unknown command %q", q.Request.Command)
 	case q.Transport == UDP && !who.local && !command.Flags.Has(protocol.RemUDP):

@@ -27,8 +27,8 @@ type handler struct {
 // handlers has a row a command, in the order of tmcd's table.
 func handlers() []handler {
 	return []handler{
-		{"nodeid", func(c *call) { c.reply(protocol.NodeID(c.who.id)) }},
-		{"nodeuuid", func(c *call) { c.reply(protocol.NodeUUID(c.who.node.Text("uuid"))) }},
+		{"nodeid", func(c *call) { c.linef("%s", c.who.called) }},
+		{"nodeuuid", func(c *call) { c.linef("%s", c.who.node.Text("uuid")) }},
 		{"manifest", (*call).manifest},
 		{"status", (*call).status},
 		{"ifconfig", (*call).ifconfig},

@@ -2,6 +2,9 @@ package answer
 
 import (
 	"fmt"
+	"iter"
+	"net/netip"
+	"strconv"
 	"strings"
 
 	"emujail/protocol"
@@ -13,16 +16,18 @@ import (
 type asker struct {
 	node, phys testbed.Row // nodes; the same row for a physical node
 	kind       testbed.Row // node_types of the physical node
+	own        testbed.Row // node_types of the node itself
 	reserved   testbed.Row
 	expt       testbed.Row
 	id, host   string
-	vnode      bool // the request names a node (VNODEID, PROXYFOR)
-	asVNode    bool // it comes from inside, through a proxy
-	local      bool // not on a remote host
+	called     string // the id as the request wrote it
+	vnode      bool   // the request names a node (VNODEID, PROXYFOR)
+	asVNode    bool   // it comes from inside, through a proxy
+	local      bool   // not on a remote host
 	pid, eid   string
 	gid        string // the experiment's group
 	exptidx    string
-	nickname   string
+	nickname   string // reserved.vname, or if that is NULL the host's id
 	sharing    string // reserved.sharing_mode
 	taint      string
 	mounts     string // effective nfsmounts
@@ -54,23 +59,20 @@ func identify(db *testbed.DB, q Query) (who asker, why string) {
 		if addr != db.Site.BossIP && addr != "127.0.0.1" {
 			return who, "REDIRECT= from an address that is not boss's own"
 		}
-		addr = r.Redirect
+		if other, ok := dotted(r.Redirect); ok { // else the sender stays the one who asks
+			addr = other.String()
+		}
 	}
 	node, why := find(db, addr, r)
 	if why != "" {
 		return who, why
 	}
-	if db.First("node_types", "type", node.Text("type")).IsZero() {
+	if kind := db.First("node_types", "type", node.Text("type")); kind.Value("class") == nil {
 		return who, fmt.Sprintf("node %s has an unknown type %q", node.Text("node_id"), node.Text("type"))
 	}
-	who = load(db, node)
-	who.vnode, who.asVNode = r.NodeID() != "", r.AsVNode()
-	if hidden := db.Where("node_type_attributes", "type", who.kind.Text("type")); hidden != nil {
-		for a := range hidden {
-			if a.Is("attrkey", "notmcdinfo") && a.Bool("attrvalue") {
-				return who, "nodes of this type get nothing (notmcdinfo)"
-			}
-		}
+	who = load(db, node, r)
+	if who.allocated() && who.expt.IsZero() {
+		return who, fmt.Sprintf("node %s is in experiment %s/%s, which doesn't exist", who.id, who.pid, who.eid)
 	}
 	return who, ""
 }
@@ -89,49 +91,73 @@ func find(db *testbed.DB, addr string, r *protocol.Request) (testbed.Row, string
 	}
 	switch {
 	case r.PrivKey != "":
-		key := db.First("widearea_nodeinfo", "privkey", r.PrivKey)
-		if node := db.First("nodes", "node_id", key.Text("node_id")); !node.IsZero() {
-			return node, ""
-		}
-		return testbed.Row{}, "no node has this PRIVKEY"
+		return seen(db, db.Where("widearea_nodeinfo", "privkey", r.PrivKey), "no node has this PRIVKEY")
 	case r.IDKey != "":
-		res := db.First("reserved", "external_resource_key", r.IDKey)
-		if node := db.First("nodes", "node_id", res.Text("node_id")); !node.IsZero() {
+		return seen(db, withInterface(db, db.Where("reserved", "external_resource_key", r.IDKey)), "no node has this IDKEY")
+	}
+	return seen(db, controlInterfaces(db, addr), fmt.Sprintf("no node has the control address %s", addr))
+}
+
+// seen is the node of the first of these rows that may ask for itself: nodes
+// of a type with the attribute notmcdinfo may not.
+func seen(db *testbed.DB, rows iter.Seq[testbed.Row], why string) (testbed.Row, string) {
+	for r := range rows {
+		node := db.First("nodes", "node_id", r.Text("node_id"))
+		switch {
+		case node.IsZero():
+		case attribute(db.Where("node_type_attributes", "type", node.Text("type")), "notmcdinfo") == "1":
+			why = "nodes of this type get nothing (notmcdinfo)"
+		default:
 			return node, ""
 		}
-		return testbed.Row{}, "no node has this IDKEY"
 	}
-	if node := nodeByAddr(db, addr); !node.IsZero() {
-		return node, ""
+	return testbed.Row{}, why
+}
+
+// withInterface leaves out rows of nodes that have no interface at all.
+func withInterface(db *testbed.DB, rows iter.Seq[testbed.Row]) iter.Seq[testbed.Row] {
+	return func(yield func(testbed.Row) bool) {
+		for r := range rows {
+			if !db.First("interfaces", "node_id", r.Text("node_id")).IsZero() && !yield(r) {
+				return
+			}
+		}
 	}
-	return testbed.Row{}, fmt.Sprintf("no node has the control address %s", addr)
+}
+
+// controlInterfaces are those with this control address.
+func controlInterfaces(db *testbed.DB, addr string) iter.Seq[testbed.Row] {
+	return func(yield func(testbed.Row) bool) {
+		for i := range db.Where("interfaces", "IP", addr) {
+			if i.Is("role", "ctrl") && !yield(i) {
+				return
+			}
+		}
+	}
 }
 
 // nodeByAddr is the node with this control address.
 func nodeByAddr(db *testbed.DB, addr string) testbed.Row {
-	for i := range db.Where("interfaces", "IP", addr) {
-		if i.Is("role", "ctrl") {
-			return db.First("nodes", "node_id", i.Text("node_id"))
-		}
+	for i := range controlInterfaces(db, addr) {
+		return db.First("nodes", "node_id", i.Text("node_id"))
 	}
 	return testbed.Row{}
 }
 
 // carries reports whether whoever has this address, or shows this key, may
-// speak for the node.
+// speak for the node. A key of the vnode's own is looked at before its host's,
+// and with a key the address says nothing.
 func carries(db *testbed.DB, node testbed.Row, addr string, r *protocol.Request) bool {
 	host := node.Text("phys_nodeid")
-	if r.PrivKey != "" {
-		for key := range db.Where("widearea_nodeinfo", "node_id", host) {
-			if key.Is("privkey", r.PrivKey) {
-				return true
-			}
-		}
+	if db.First("nodes", "node_id", host).IsZero() {
 		return false
 	}
 	if r.IDKey != "" {
-		for _, id := range []string{node.Text("node_id"), host} {
-			if db.First("reserved", "node_id", id).Is("external_resource_key", r.IDKey) {
+		return db.First("reserved", "node_id", node.Text("node_id")).Is("external_resource_key", r.IDKey)
+	}
+	if r.PrivKey != "" {
+		for key := range db.Where("widearea_nodeinfo", "node_id", host) {
+			if key.Is("privkey", r.PrivKey) {
 				return true
 			}
 		}
@@ -148,34 +174,88 @@ func carries(db *testbed.DB, node testbed.Row, addr string, r *protocol.Request)
 	return false
 }
 
-// load collects the rows that go with a node.
-func load(db *testbed.DB, node testbed.Row) asker {
-	a := asker{node: node, id: node.Text("node_id"), host: node.Text("phys_nodeid")}
-	a.phys = db.First("nodes", "node_id", a.host)
-	if a.phys.IsZero() {
-		a.phys = node
+// load collects the rows that go with a node. One that the request doesn't name
+// is its own host, though it be a vnode with an address of its own.
+func load(db *testbed.DB, node testbed.Row, r *protocol.Request) asker {
+	a := asker{node: node, phys: node, id: node.Text("node_id"), vnode: r.NodeID() != "", asVNode: r.AsVNode()}
+	a.host, a.called = a.id, a.id
+	if a.vnode {
+		a.host, a.called = node.Text("phys_nodeid"), r.NodeID()
+		a.phys = db.First("nodes", "node_id", a.host)
 	}
 	a.kind = db.First("node_types", "type", a.phys.Text("type"))
+	a.own = db.First("node_types", "type", node.Text("type"))
 	a.local = !a.kind.Bool("isremotenode")
 	a.jailed = node.Bool("jailflag")
 	a.taint = node.Text("taint_states")
-	a.nickname = a.id
+	a.nickname = a.host
 	a.reserved = db.First("reserved", "node_id", a.id)
-	if !a.allocated() {
-		return a
+	if a.allocated() {
+		a.join(db)
 	}
-	a.pid, a.eid, a.exptidx = a.reserved.Text("pid"), a.reserved.Text("eid"), a.reserved.Text("exptidx")
-	a.expt = db.First("experiments", "idx", a.exptidx)
+	return a
+}
+
+// join adds what the node has by its experiment.
+func (a *asker) join(db *testbed.DB) {
+	a.pid, a.eid = a.reserved.Text("pid"), a.reserved.Text("eid")
+	a.expt = experiment(db, a.reserved)
+	a.exptidx = a.expt.Text("idx")
 	a.gid = a.expt.Text("gid")
 	a.sharing = a.reserved.Text("sharing_mode")
 	a.geni = a.reserved.Bool("genisliver_idx")
 	a.creator, a.swapper = a.expt.Text("expt_head_uid"), a.expt.Text("expt_swap_uid")
-	if name := a.reserved.Text("vname"); name != "" {
-		a.nickname = name
+	if a.expt.Value("expt_swap_uid") == nil {
+		a.swapper = a.creator
+	}
+	if a.reserved.Value("vname") != nil {
+		a.nickname = a.reserved.Text("vname")
 	}
 	a.mounts = a.expt.Text("nfsmounts")
-	if own := node.Text("nfsmounts"); own != "" && a.mounts != "none" {
+	if own := a.node.Text("nfsmounts"); own != "" && a.mounts != "none" {
 		a.mounts = own
 	}
-	return a
 }
+
+// experiment is the one that a reservation names, by project and name: its
+// number there decides nothing.
+func experiment(db *testbed.DB, reserved testbed.Row) testbed.Row {
+	named := func(e testbed.Row) bool {
+		return e.Is("pid", reserved.Text("pid")) && e.Is("eid", reserved.Text("eid"))
+	}
+	if e := db.First("experiments", "idx", reserved.Text("exptidx")); named(e) {
+		return e
+	}
+	for e := range db.Rows("experiments") {
+		if named(e) {
+			return e
+		}
+	}
+	return testbed.Row{}
+}
+
+// dotted reads an address as C's inet_aton does: one to four numbers, decimal,
+// octal or hexadecimal, the last of which fills all bytes that are left.
+func dotted(s string) (netip.Addr, bool) {
+	parts := strings.Split(s[:min(len(s), maxRedirect)], ".")
+	last := len(parts) - 1
+	if last > 3 {
+		return netip.Addr{}, false
+	}
+	var value uint64
+	for i, part := range parts {
+		bits := 8
+		if i == last {
+			bits = 8 * (4 - last)
+		}
+		n, err := strconv.ParseUint(part, 0, bits)
+		if err != nil || strings.ContainsAny(part, "_bBoO") { // Go's own ways to write numbers
+			return netip.Addr{}, false
+		}
+		value = value<<bits | n
+	}
+	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
+}
+
+// maxRedirect is how much of REDIRECT= tmcd reads.
+const maxRedirect = 30
