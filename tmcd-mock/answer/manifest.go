@@ -4,96 +4,136 @@ import (
 	"cmp"
 	"slices"
 
-	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
 
-// serviceKey is one step of the node's configuration at one occasion.
-type serviceKey struct{ idx, env, whence string }
-
-// manifest tells which steps of a node's configuration to change. The testbed's
-// own settings for the node or its type come first; the experiment's replace
-// them where they may.
+// manifest tells which steps of a node's configuration to switch off, replace
+// or surround (docs/spec/protocol.md §6). A node that its users may not be root
+// on has none: a blob could be anything.
 func (c *call) manifest() {
-	var m protocol.Manifest
-	settings := map[serviceKey]testbed.Row{}
-	virtual := map[serviceKey]bool{}
-	take := func(r testbed.Row, ofExperiment bool) {
-		k := serviceKey{r.Text("service_idx"), r.Text("env"), r.Text("whence")}
-		if have, ok := settings[k]; ok && ofExperiment && !virtual[k] && !have.Bool("user_can_override") {
-			return
-		}
-		settings[k], virtual[k] = r, ofExperiment
+	if c.who.tainted("blackbox", "useronly") || !c.who.reserved.Is("exptidx", c.who.exptidx) {
+		return
 	}
-	for r := range c.adminRows("client_service_ctl") {
-		take(r, false)
-	}
-	for r := range c.experimentRows("virt_client_service_ctl") {
-		take(r, true)
-	}
-	for k, r := range settings {
-		s := c.db.First("client_services", "idx", k.idx)
-		blob := r.Text("alt_blob_id")
-		if virtual[k] {
-			blob = c.blobID(r.Text("alt_vblob_id"))
-		}
-		m.Services = append(m.Services, protocol.Service{Name: s.Text("service"), Env: k.env, Whence: k.whence,
-			Enabled: r.Bool("enable"), HooksEnabled: r.Bool("enable_hooks"), Fatal: r.Bool("fatal"), BlobID: blob})
-	}
-	slices.SortFunc(m.Services, func(a, b protocol.Service) int {
-		return cmp.Or(collate(a.Name, b.Name), cmp.Compare(a.Env, b.Env), cmp.Compare(a.Whence, b.Whence))
+	services := slices.SortedStableFunc(c.db.Rows("client_services"), func(a, b testbed.Row) int {
+		return cmp.Or(collate(a.Text("service"), b.Text("service")),
+			cmp.Compare(a.Text("env"), b.Text("env")), cmp.Compare(a.Text("whence"), b.Text("whence")))
 	})
-	for r := range c.adminRows("client_service_hooks") {
-		m.Hooks = append(m.Hooks, c.hook(r, r.Text("hook_blob_id")))
+	for _, s := range services {
+		if set, blob := c.setting(s); !set.IsZero() {
+			c.linef("SERVICE NAME=%s ENV=%s WHENCE=%s ENABLED=%s HOOKS_ENABLED=%s FATAL=%s BLOBID=%s", s.Text("service"),
+				s.Text("env"), s.Text("whence"), set.Text("enable"), set.Text("enable_hooks"), set.Text("fatal"), blob)
+		}
 	}
-	for r := range c.experimentRows("virt_client_service_hooks") {
-		m.Hooks = append(m.Hooks, c.hook(r, c.blobID(r.Text("hook_vblob_id"))))
+	for h := range c.db.Rows("client_service_hooks") {
+		if c.concerns(h) {
+			c.hook(h, h.Text("hook_blob_id"))
+		}
 	}
-	c.reply(m)
+	for h := range c.db.Where("virt_client_service_hooks", "exptidx", c.who.exptidx) {
+		if !h.Is("vnode", "") && !c.forVNode(h) || h.Value("hook_vblob_id") == nil {
+			continue
+		}
+		blob := h.Text("hook_vblob_id")
+		if uuid, ok := c.blob(blob); ok {
+			blob = uuid
+		}
+		c.hook(h, blob)
+	}
 }
 
-func (c *call) hook(r testbed.Row, blob string) protocol.Hook {
-	s := c.db.First("client_services", "idx", r.Text("service_idx"))
-	return protocol.Hook{Service: s.Text("service"), Env: r.Text("env"), Whence: r.Text("whence"), Op: r.Text("hook_op"),
-		Point: r.Text("hook_point"), Fatal: r.Bool("fatal"), BlobID: blob, Argv: r.Text("argv")}
+// setting is the row that decides on a service, and the blob that it names;
+// the zero Row if none does. The experiment's own goes before the testbed's,
+// unless that says no or the service is there for its hooks only.
+func (c *call) setting(service testbed.Row) (testbed.Row, string) {
+	admin := c.adminSetting(service)
+	only := service.Is("hooks_only", "1")
+	if only || !admin.IsZero() && admin.Is("user_can_override", "0") {
+		return admin, admin.Text("alt_blob_id")
+	}
+	if set, blob := c.experimentSetting(service); !set.IsZero() {
+		return set, blob
+	}
+	return admin, admin.Text("alt_blob_id")
 }
 
-// adminRows are the testbed's settings: for the type of the node, then for it.
-func (c *call) adminRows(table string) func(func(testbed.Row) bool) {
-	return func(yield func(testbed.Row) bool) {
-		for _, of := range []struct{ kind, name string }{
-			{"node_type", c.who.node.Text("type")}, {"node", c.who.id}, {"osid", c.who.node.Text("def_boot_osid")}} {
-			for r := range c.db.Where(table, "obj_name", of.name) {
-				if r.Is("obj_type", of.kind) && !yield(r) {
-					return
-				}
+// adminSetting is the testbed's row: for the node, else for what it boots, else
+// for its type.
+func (c *call) adminSetting(service testbed.Row) testbed.Row {
+	for _, kind := range []string{"node", "osid", "node_type"} {
+		for r := range c.db.Where("client_service_ctl", "obj_type", kind) {
+			if c.concerns(r) && ofService(r, service) {
+				return r
 			}
 		}
 	}
+	return testbed.Row{}
 }
 
-// experimentRows are the experiment's settings: for all nodes, then for this.
-func (c *call) experimentRows(table string) func(func(testbed.Row) bool) {
-	return func(yield func(testbed.Row) bool) {
-		if c.who.exptidx == "" {
-			return
-		}
-		for _, name := range []string{"", c.who.nickname} {
-			for r := range c.db.Where(table, "exptidx", c.who.exptidx) {
-				if r.Text("vnode") == name && !yield(r) {
-					return
-				}
+// concerns reports whether a row of the testbed's is for the asker.
+func (c *call) concerns(r testbed.Row) bool {
+	switch {
+	case r.Is("obj_type", "node"):
+		return c.who.node.Is("node_id", r.Text("obj_name"))
+	case r.Is("obj_type", "osid"):
+		return c.who.node.Is("def_boot_osid", r.Text("obj_name"))
+	case r.Is("obj_type", "node_type"):
+		return c.who.node.Is("type", r.Text("obj_name"))
+	}
+	return false
+}
+
+// experimentSetting is the experiment's own row: for the node, else for all its
+// nodes. A blob that isn't known by its name stands for itself in the first
+// case, and is left out in the second.
+func (c *call) experimentSetting(service testbed.Row) (testbed.Row, string) {
+	var all testbed.Row
+	for r := range c.db.Where("virt_client_service_ctl", "exptidx", c.who.exptidx) {
+		switch {
+		case !ofService(r, service):
+		case c.forVNode(r):
+			if uuid, ok := c.blob(r.Text("alt_vblob_id")); ok {
+				return r, uuid
 			}
+			return r, r.Text("alt_vblob_id")
+		case r.Is("vnode", ""):
+			all = r
+		}
+	}
+	uuid, _ := c.blob(all.Text("alt_vblob_id"))
+	return all, uuid
+}
+
+// forVNode reports whether a row of the experiment's names the asker.
+func (c *call) forVNode(r testbed.Row) bool {
+	name := c.who.reserved.Value("vname")
+	return name != nil && r.Is("vnode", c.who.nickname)
+}
+
+// hook is a line for each service that the hook belongs to.
+func (c *call) hook(h testbed.Row, blob string) {
+	for s := range c.db.Where("client_services", "idx", h.Text("service_idx")) {
+		if sameOccasion(h, s) {
+			c.linef(`HOOK SERVICE=%s ENV=%s WHENCE=%s OP=%s POINT=%s FATAL=%s BLOBID=%s ARGV="%s"`, s.Text("service"), s.Text("env"),
+				s.Text("whence"), h.Text("hook_op"), h.Text("hook_point"), h.Text("fatal"), blob, h.Text("argv"))
 		}
 	}
 }
 
-// blobID is the UUID of the experiment's blob, or if it has none the name.
-func (c *call) blobID(name string) string {
+// ofService reports whether a row is for this service at its occasion.
+func ofService(r, service testbed.Row) bool {
+	return r.Is("service_idx", service.Text("idx")) && sameOccasion(r, service)
+}
+
+func sameOccasion(r, service testbed.Row) bool {
+	return r.Is("env", service.Text("env")) && r.Is("whence", service.Text("whence"))
+}
+
+// blob is the UUID of the experiment's blob with this name.
+func (c *call) blob(name string) (string, bool) {
 	for b := range c.db.Where("blobs", "vblob_id", name) {
 		if b.Is("exptidx", c.who.exptidx) {
-			return b.Text("uuid")
+			return b.Text("uuid"), true
 		}
 	}
-	return name
+	return "", false
 }
