@@ -202,6 +202,9 @@ func (a *asker) join(db *testbed.DB) {
 	a.expt = experiment(db, a.reserved)
 	a.exptidx = a.expt.Text("idx")
 	a.gid = a.expt.Text("gid")
+	if a.expt.Value("gid") == nil {
+		a.gid = a.pid
+	}
 	a.sharing = a.reserved.Text("sharing_mode")
 	a.geni = a.reserved.Bool("genisliver_idx")
 	a.creator, a.swapper = a.expt.Text("expt_head_uid"), a.expt.Text("expt_swap_uid")

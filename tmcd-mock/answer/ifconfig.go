@@ -59,7 +59,7 @@ func (c *call) addressed() {
 			continue
 		}
 		lans := c.ofNode("virt_lans", "vnode")
-		for _, lan := range orNone(lans, func(l testbed.Row) bool { return l.Is("ip", i.Text("IP")) }) {
+		for _, lan := range leftJoin(lans, func(l testbed.Row) bool { return l.Is("ip", i.Text("IP")) }) {
 			c.linef("%s", c.addressedLine(i, lan.Text("vname")))
 		}
 	}
@@ -142,7 +142,7 @@ func (c *call) sharedLAN() {
 // address and the control interface included.
 func (c *call) interfaceSettings() {
 	for s := range c.db.Where("interface_settings", "node_id", c.board()) {
-		for _, i := range orNone(c.db.Where("interfaces", "node_id", c.board()), sameIface(s)) {
+		for _, i := range leftJoin(c.db.Where("interfaces", "node_id", c.board()), sameIface(s)) {
 			if c.belongs(i) {
 				c.linef("INTERFACE_SETTING MAC=%s KEY='%s' VAL='%s'", i.Text("mac"), s.Text("capkey"), s.Text("capval"))
 			}
@@ -206,8 +206,8 @@ func (c *call) eachLink(v testbed.Row, f func(link)) {
 	}
 	name, ok := c.lanName(c.who.exptidx, v.Text("virtlanidx"))
 	named := func(l testbed.Row) bool { return ok && l.Is("vname", name) }
-	for _, phys := range orNone(c.db.Where("interfaces", "node_id", c.who.host), sameIface(v)) {
-		for _, lan := range orNone(c.db.Where("lans", "exptidx", c.who.exptidx), named) {
+	for _, phys := range leftJoin(c.db.Where("interfaces", "node_id", c.who.host), sameIface(v)) {
+		for _, lan := range leftJoin(c.db.Where("lans", "exptidx", c.who.exptidx), named) {
 			for _, tag := range c.tags(vlan) {
 				f(link{phys: phys, name: name, lan: lan, tag: tag})
 			}
@@ -220,7 +220,7 @@ func (c *call) eachLink(v testbed.Row, f func(link)) {
 func (c *call) tags(vlan string) []string {
 	made := c.db.First("vlans", "id", vlan)
 	var tags []string
-	for _, r := range orNone(c.db.Where("reserved_vlantags", "lanid", vlan), func(testbed.Row) bool { return true }) {
+	for _, r := range leftJoin(c.db.Where("reserved_vlantags", "lanid", vlan), func(testbed.Row) bool { return true }) {
 		if !made.IsZero() {
 			r = made
 		}
@@ -334,9 +334,9 @@ func sameIface(r testbed.Row) func(testbed.Row) bool {
 	return func(i testbed.Row) bool { return r.Value("iface") != nil && i.Is("iface", r.Text("iface")) }
 }
 
-// orNone are the rows that match, or one zero Row if none does, as a left join
+// leftJoin are the rows that match, or one zero Row if none does, as a left join
 // has it.
-func orNone(rows iter.Seq[testbed.Row], match func(testbed.Row) bool) []testbed.Row {
+func leftJoin(rows iter.Seq[testbed.Row], match func(testbed.Row) bool) []testbed.Row {
 	var list []testbed.Row
 	for r := range rows {
 		if match(r) {

@@ -32,7 +32,7 @@ func TestIfConfigPhysical(t *testing.T) {
 	onLAN := func(vnode, vname string) row {
 		return row{"virt_lans", testbed.Columns{"exptidx": int64(5), "vnode": vnode, "vname": vname, "ip": "10.1.0.1"}}
 	}
-	bed := bedOf(t, iface(3, nil), onLAN("a", "others"), onLAN("host", "mine"),
+	bed := pairBed(t, iface(3, nil), onLAN("a", "others"), onLAN("host", "mine"),
 		vif(1, testbed.Columns{"type": "alias", "IP": "1.1.1.1"}), vif(2, testbed.Columns{"type": "alias", "IP": "2.2.2.2"}),
 		vif(3, testbed.Columns{"type": "alias", "IP": nil}))
 	const rest = "INET=10.1.0.1 MASK=255.255.0.0 MAC=bb00 SPEED=1000Mbps DUPLEX=half"
@@ -49,12 +49,12 @@ func TestIfConfigPhysical(t *testing.T) {
 		says(t, bed, "VERSION="+version+" ifconfig ", want+"\n")
 	}
 	bare := testbed.Columns{"mask": "", "current_speed": "", "duplex": nil}
-	says(t, bedOf(t, iface(3, bare)), "VERSION=40 ifconfig ",
+	says(t, pairBed(t, iface(3, bare)), "VERSION=40 ifconfig ",
 		"INTERFACE IFACETYPE=em INET=10.1.0.1 MASK=255.255.255.0 MAC=bb00 SPEED=100Mbps DUPLEX=full IFACE= RTABID=0 LAN=\n")
-	says(t, bedOf(t, iface(3, testbed.Columns{"role": "other"})), "VERSION=40 ifconfig ", "")
-	says(t, set(bedOf(t, iface(3, nil)), "node_types", "type", "pc", testbed.Columns{"class": "ixp"}), "VERSION=40 ifconfig ",
+	says(t, pairBed(t, iface(3, testbed.Columns{"role": "other"})), "VERSION=40 ifconfig ", "")
+	says(t, changed(pairBed(t, iface(3, nil)), "node_types", "type", "pc", testbed.Columns{"class": "ixp"}), "VERSION=40 ifconfig ",
 		"INTERFACE IFACETYPE=em "+rest+" IFACE=eth1 RTABID=0 LAN=\n")
-	twice := bedOf(t, iface(3, nil), onLAN("host", "one"), onLAN("host", "two"))
+	twice := pairBed(t, iface(3, nil), onLAN("host", "one"), onLAN("host", "two"))
 	says(t, twice, "VERSION=27 ifconfig ", "INTERFACE IFACETYPE=em "+rest+" IFACE= RTABID=0 LAN=one\n"+
 		"INTERFACE IFACETYPE=em "+rest+" IFACE= RTABID=0 LAN=two\n")
 }
@@ -64,14 +64,14 @@ func TestIfConfigPhysical(t *testing.T) {
 func TestIfConfigOfVNode(t *testing.T) {
 	const line = "INTERFACE IFACETYPE=em INET=10.1.0.1 MASK=255.255.0.0 MAC=bb00 SPEED=1000Mbps DUPLEX=half IFACE= RTABID=0 LAN=\n"
 	setting := row{"interface_settings", testbed.Columns{"node_id": "pc1", "iface": "eth1", "capkey": "k", "capval": "v"}}
-	given := bedOf(t, iface(3, testbed.Columns{"vnode_id": "pcvm1-1"}), setting)
+	given := pairBed(t, iface(3, testbed.Columns{"vnode_id": "pcvm1-1"}), setting)
 	says(t, given, "VERSION=40 ifconfig ", "")
 	says(t, given, "VERSION=40 VNODEID=pcvm1-1 ifconfig ", line+"INTERFACE_SETTING MAC=bb00 KEY='k' VAL='v'\n")
 	says(t, given, "VERSION=15 VNODEID=pcvm1-1 ifconfig ",
 		"IFACETYPE=eth INET=10.1.0.1 MASK=255.255.0.0 MAC=bb00 SPEED=1000Mbps DUPLEX=half IPALIASES=\"\" IFACE= RTABID=0\n")
-	own := bedOf(t, iface(3, testbed.Columns{"node_id": "pcvm1-1"}))
+	own := pairBed(t, iface(3, testbed.Columns{"node_id": "pcvm1-1"}))
 	says(t, own, "VERSION=40 VNODEID=pcvm1-1 ifconfig ", "")
-	set(own, "node_types", "type", "pcvm", testbed.Columns{"issubnode": int64(1)})
+	changed(own, "node_types", "type", "pcvm", testbed.Columns{"issubnode": int64(1)})
 	says(t, own, "VERSION=40 VNODEID=pcvm1-1 ifconfig ", line)
 }
 
@@ -80,7 +80,7 @@ func TestIfConfigSettings(t *testing.T) {
 	setting := func(iface string) row {
 		return row{"interface_settings", testbed.Columns{"node_id": "pc1", "iface": iface, "capkey": "k", "capval": iface}}
 	}
-	tb := bedOf(t, iface(3, testbed.Columns{"IP": nil, "current_speed": "0"}), setting("eth1"), setting("eth0"), setting("eth9"))
+	tb := pairBed(t, iface(3, testbed.Columns{"IP": nil, "current_speed": "0"}), setting("eth1"), setting("eth0"), setting("eth9"))
 	says(t, tb, "VERSION=16 ifconfig ", "INTERFACE_SETTING MAC=bb00 KEY='k' VAL='eth1'\nINTERFACE_SETTING MAC=aa00 KEY='k' VAL='eth0'\n"+
 		"INTERFACE_SETTING MAC= KEY='k' VAL='eth9'\n")
 	says(t, tb, "VERSION=15 ifconfig ", "")
@@ -93,25 +93,25 @@ func TestIfConfigSharedLAN(t *testing.T) {
 	}
 	rows := []row{attr("ip", "10.3.0.1"), attr("mask", "255.0.0.0"), attr("speed", "10000"), attr("mac", "01:23:45:67:89:ab.long"), attr("x", "y")}
 	const want = "INTERFACE IFACETYPE=ixgbe INET=10.3.0.1 MASK=255.0.0.0 MAC=01:23:45:67:89:ab SPEED=10000Mbps DUPLEX=full IFACE= RTABID=0 LAN=shared_lan_0\n"
-	says(t, bedOf(t, rows...), "VERSION=40 ifconfig ", want)
-	says(t, bedOf(t, rows...), "ifconfig ", want)
-	says(t, bedOf(t, rows[1:]...), "VERSION=40 ifconfig ", "")
+	says(t, pairBed(t, rows...), "VERSION=40 ifconfig ", want)
+	says(t, pairBed(t, rows...), "ifconfig ", want)
+	says(t, pairBed(t, rows[1:]...), "VERSION=40 ifconfig ", "")
 }
 
 // TestIfConfigCarriers: interfaces below others are those that are up; a
 // cooked slice gets nothing else that is physical.
 func TestIfConfigCarriers(t *testing.T) {
 	up := testbed.Columns{"IP": ""}
-	tb := bedOf(t, iface(1, up), iface(2, testbed.Columns{"IP": nil, "current_speed": "0"}), iface(3, testbed.Columns{"IP": nil, "role": "mngmnt"}),
+	tb := pairBed(t, iface(1, up), iface(2, testbed.Columns{"IP": nil, "current_speed": "0"}), iface(3, testbed.Columns{"IP": nil, "role": "mngmnt"}),
 		iface(4, nil), vif(1, nil), lan2)
-	set(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(3)})
+	changed(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(3)})
 	const carrier = "INTERFACE IFACETYPE=em INET= MASK= MAC=bb00 SPEED=1000Mbps DUPLEX=half "
 	says(t, tb, "VERSION=40 ifconfig ", carrier+"IFACE= RTABID= LAN=\n"+
 		"INTERFACE IFACETYPE=veth INET=10.2.0.1 MASK=255.255.0.0 ID=1 VMAC=cc00 PMAC=none RTABID=1 ENCAPSULATE=1 LAN=lan VTAG=2\n")
 	says(t, tb, "VERSION=19 ifconfig ", carrier+"IPALIASES=\"\" IFACE= RTABID= LAN=\n"+
 		"INTERFACE IFACETYPE=veth INET=10.2.0.1 MASK=255.255.0.0 ID=1 VMAC=cc00 PMAC=none RTABID=1 ENCAPSULATE=1 LAN=lan\n")
 	says(t, tb, "VERSION=9 ifconfig ", "IFACETYPE=veth INET=10.2.0.1 MASK=255.255.0.0 ID=1 VMAC=cc00 PMAC=none\n")
-	says(t, set(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(1)}), "VERSION=9 ifconfig ",
+	says(t, changed(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(1)}), "VERSION=9 ifconfig ",
 		"INTERFACE=4 INET=10.1.0.1 MASK=255.255.0.0 MAC=bb00 SPEED=1000Mbps DUPLEX=half IPALIASES=\"\"\n")
 }
 
@@ -165,9 +165,9 @@ func TestIfConfigVirtual(t *testing.T) {
 		{"another host's", []row{with(testbed.Columns{"node_id": "pc2"}), lan2}, ""},
 		{"the host's", []row{vif(1, nil), lan2}, ""},
 	} {
-		t.Run(tc.name, func(t *testing.T) { says(t, bedOf(t, tc.rows...), "VERSION=40 VNODEID=pcvm1-1 ifconfig ", tc.want) })
+		t.Run(tc.name, func(t *testing.T) { says(t, pairBed(t, tc.rows...), "VERSION=40 VNODEID=pcvm1-1 ifconfig ", tc.want) })
 	}
-	bed := bedOf(t, with(vlan), lan2, phys)
+	bed := pairBed(t, with(vlan), lan2, phys)
 	says(t, bed, "VERSION=26 VNODEID=pcvm1-1 ifconfig ", "")
 	says(t, bed, "VERSION=10 PROXYFOR=pcvm1-1 ifconfig ",
 		"INTERFACE IFACETYPE=any INET=10.2.0.1 MASK=255.255.0.0 MAC=cc00 SPEED=100Mbps DUPLEX=full IFACE= RTABID= LAN=lan\n")
@@ -187,7 +187,7 @@ func TestIfConfigAliases(t *testing.T) {
 	six := lan2
 	six.columns = maps.Clone(lan2.columns)
 	six.columns["exptidx"] = int64(6)
-	tb := bedOf(t, lan2, six, alias(1, nil), alias(2, testbed.Columns{"virtlanidx": int64(3)}), alias(3, testbed.Columns{"mask": nil}),
+	tb := pairBed(t, lan2, six, alias(1, nil), alias(2, testbed.Columns{"virtlanidx": int64(3)}), alias(3, testbed.Columns{"mask": nil}),
 		alias(4, testbed.Columns{"mask": ""}), alias(5, testbed.Columns{"exptidx": int64(6), "vnode_id": "pcvm1-9"}))
 	says(t, tb, "VERSION=40 ifconfig ", line("1", "255.255.0.0")+line("4", "255.255.255.0")+line("5", "255.255.0.0"))
 	says(t, tb, "VERSION=40 PROXYFOR=pcvm1-1 ifconfig ", line("1", "255.255.0.0")+line("4", "255.255.255.0"))
@@ -198,7 +198,7 @@ func TestIfConfigAliases(t *testing.T) {
 // TestIfConfigOfJailByAddress: a vnode that asks from an address of its own
 // without naming itself is no vnode, and nothing on its host is its own.
 func TestIfConfigOfJailByAddress(t *testing.T) {
-	tb := bedOf(t, lan2, vif(1, nil), vif(2, testbed.Columns{"vnode_id": "pcvm1-1"}),
+	tb := pairBed(t, lan2, vif(1, nil), vif(2, testbed.Columns{"vnode_id": "pcvm1-1"}),
 		row{"interfaces", testbed.Columns{"node_id": "pcvm1-1", "IP": "10.0.0.2", "role": "ctrl"}})
 	saysTo(t, tb, "10.0.0.2", "VERSION=40 ifconfig ", "")
 }

@@ -54,11 +54,11 @@ func TestManifestSettings(t *testing.T) {
 		{"another occasion", []row{{"client_services", testbed.Columns{"idx": int64(1), "service": "rc.x", "env": "load", "whence": "every"}}, kind}, ""},
 		{"another type", []row{x, admin("node_type", "pcvm", "1", 1)}, ""},
 	} {
-		t.Run(tc.name, func(t *testing.T) { says(t, bedOf(t, tc.rows...), "VERSION=40 manifest ", tc.want) })
+		t.Run(tc.name, func(t *testing.T) { says(t, pairBed(t, tc.rows...), "VERSION=40 manifest ", tc.want) })
 	}
-	tainted := set(bedOf(t, x, kind), "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "useronly"})
+	tainted := changed(pairBed(t, x, kind), "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "useronly"})
 	says(t, tainted, "VERSION=40 manifest ", "")
-	set(tainted, "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "dangerous"})
+	changed(tainted, "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "dangerous"})
 	says(t, tainted, "VERSION=40 manifest ", line("1", "1", "node_type"))
 }
 
@@ -83,7 +83,7 @@ func TestManifestHooks(t *testing.T) {
 	line := func(service, blob string) string {
 		return "HOOK SERVICE=" + service + " ENV=boot WHENCE=every OP=boot POINT=pre FATAL=0 BLOBID=" + blob + " ARGV=\"\"\n"
 	}
-	tb := bedOf(t, service(1, "rc.x", 0), service(2, "rc.a", 0),
+	tb := pairBed(t, service(1, "rc.x", 0), service(2, "rc.a", 0),
 		testbeds("node", "pc1", "h1", 1), testbeds("node_type", "pc", "h2", 2), testbeds("osid", "7", "h3", 1), testbeds("osid", "8", "h4", 1),
 		testbeds("node", "pc1", "h5", 3), experiments("host", "h6"), experiments("", "vb"), experiments("a", "h8"), experiments("", nil),
 		blobRow(5, "vb"))

@@ -10,7 +10,7 @@ import (
 // TestRedirectAddress: an address is read as C reads it, and what is none
 // leaves the sender who it is.
 func TestRedirectAddress(t *testing.T) {
-	tb := bedOf(t, row{"interfaces", testbed.Columns{"node_id": "pc9", "IP": "127.0.0.1", "role": "ctrl"}},
+	tb := pairBed(t, row{"interfaces", testbed.Columns{"node_id": "pc9", "IP": "127.0.0.1", "role": "ctrl"}},
 		row{"nodes", testbed.Columns{"node_id": "pc9", "type": "pc", "phys_nodeid": "pc9", "uuid": ""}})
 	for redirect, want := range map[string]string{"10.0.0.1": "pc1\n", "10.1": "pc1\n", "0xa.0.01": "pc1\n", "012.0.0.1": "pc1\n",
 		"167772161": "pc1\n", "nonsense": "pc9\n", "10.0.0.256": "pc9\n", "10.0.0.1.2": "pc9\n", "0b1.1": "pc9\n", "1_0.0.0.1": "pc9\n",
@@ -25,8 +25,8 @@ func TestRedirectAddress(t *testing.T) {
 func TestKeysOfVNodes(t *testing.T) {
 	const private, external = "PRIVKEY=0123456789abcdef ", "IDKEY=ext "
 	bed := func(owner string) *testbed.Testbed {
-		tb := bedOf(t, row{"widearea_nodeinfo", testbed.Columns{"node_id": "pc1", "privkey": "0123456789ABCDEF"}})
-		return set(tb, "reserved", "node_id", owner, testbed.Columns{"external_resource_key": "ext"})
+		tb := pairBed(t, row{"widearea_nodeinfo", testbed.Columns{"node_id": "pc1", "privkey": "0123456789ABCDEF"}})
+		return changed(tb, "reserved", "node_id", owner, testbed.Columns{"external_resource_key": "ext"})
 	}
 	for _, tc := range []struct{ owner, request, want string }{
 		{"pcvm1-1", external + "VNODEID=pcvm1-1 nodeid ", "pcvm1-1\n"},
@@ -44,14 +44,14 @@ func TestKeysOfVNodes(t *testing.T) {
 // TestNoTMCDInfo hides nodes, but not vnodes that are named.
 func TestNoTMCDInfo(t *testing.T) {
 	hide := func(kind, value string) *testbed.Testbed {
-		return bedOf(t, row{"node_type_attributes", testbed.Columns{"type": kind, "attrkey": "notmcdinfo", "attrvalue": value}})
+		return pairBed(t, row{"node_type_attributes", testbed.Columns{"type": kind, "attrkey": "notmcdinfo", "attrvalue": value}})
 	}
 	says(t, hide("pc", "1"), "nodeid ", "")
 	says(t, hide("pc", "2"), "nodeid ", "pc1\n")
 	says(t, hide("pc", "1"), "VNODEID=pcvm1-1 nodeid ", "pcvm1-1\n")
 	says(t, hide("pcvm", "1"), "VNODEID=pcvm1-1 nodeid ", "pcvm1-1\n")
 	second := hide("other", "1")
-	set(second, "nodes", "node_id", "pc1", testbed.Columns{"type": "other"})
+	changed(second, "nodes", "node_id", "pc1", testbed.Columns{"type": "other"})
 	second.Apply([]testbed.Change{
 		{Table: "nodes", Op: testbed.Upsert, Where: map[string]string{"node_id": "pc2"}, Set: testbed.Columns{"type": "pc", "phys_nodeid": "pc2"}},
 		{Table: "interfaces", Op: testbed.Upsert, Where: map[string]string{"node_id": "pc2"}, Set: testbed.Columns{"IP": "10.0.0.1", "role": "ctrl"}}})
@@ -61,27 +61,27 @@ func TestNoTMCDInfo(t *testing.T) {
 // TestExperimentByName: a reservation names its experiment by project and
 // name; one that names none that exists is an error.
 func TestExperimentByName(t *testing.T) {
-	says(t, set(bedOf(t), "reserved", "node_id", "pc1", testbed.Columns{"exptidx": int64(77)}), "status ", "ALLOCATED=p/e NICKNAME=host\n")
-	says(t, set(bedOf(t), "reserved", "node_id", "pc1", testbed.Columns{"eid": "gone"}), "status ", "")
+	says(t, changed(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"exptidx": int64(77)}), "status ", "ALLOCATED=p/e NICKNAME=host\n")
+	says(t, changed(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"eid": "gone"}), "status ", "")
 }
 
 // TestNickname: without a name in the experiment a node is called by its id, a
 // vnode by its host's; an empty name is one.
 func TestNickname(t *testing.T) {
-	nameless := set(bedOf(t), "reserved", "exptidx", "5", testbed.Columns{"vname": nil})
+	nameless := changed(pairBed(t), "reserved", "exptidx", "5", testbed.Columns{"vname": nil})
 	says(t, nameless, "status ", "ALLOCATED=p/e NICKNAME=pc1\n")
 	says(t, nameless, "VNODEID=pcvm1-1 status ", "ALLOCATED=p/e NICKNAME=pc1\n")
-	says(t, set(bedOf(t), "reserved", "node_id", "pc1", testbed.Columns{"vname": ""}), "status ", "ALLOCATED=p/e NICKNAME=\n")
+	says(t, changed(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"vname": ""}), "status ", "ALLOCATED=p/e NICKNAME=\n")
 }
 
 // TestSwapper: an experiment that nobody swapped in is its creator's.
 func TestSwapper(t *testing.T) {
-	says(t, set(bedOf(t), "experiments", "idx", "5", testbed.Columns{"expt_swap_uid": nil}), "VERSION=40 creator ", "CREATOR=ann SWAPPER=ann\n")
+	says(t, changed(pairBed(t), "experiments", "idx", "5", testbed.Columns{"expt_swap_uid": nil}), "VERSION=40 creator ", "CREATOR=ann SWAPPER=ann\n")
 }
 
 // TestControlHost: a vnode of a control node needs TLS like the node itself.
 func TestControlHost(t *testing.T) {
-	tb := set(bedOf(t), "nodes", "node_id", "pc1", testbed.Columns{"role": "ctrlnode"})
+	tb := changed(pairBed(t), "nodes", "node_id", "pc1", testbed.Columns{"role": "ctrlnode"})
 	says(t, tb, "VNODEID=pcvm1-1 nodeid ", "")
 	if got := string(ask(t, tb, "10.0.0.1", answer.TLS, "VNODEID=pcvm1-1 nodeid ").Reply); got != "pcvm1-1\n" {
 		t.Errorf("over TLS %q", got)
@@ -90,5 +90,5 @@ func TestControlHost(t *testing.T) {
 
 // TestTypeWithoutClass: such a node is nobody.
 func TestTypeWithoutClass(t *testing.T) {
-	says(t, set(bedOf(t), "node_types", "type", "pc", testbed.Columns{"class": nil}), "nodeid ", "")
+	says(t, changed(pairBed(t), "node_types", "type", "pc", testbed.Columns{"class": nil}), "nodeid ", "")
 }

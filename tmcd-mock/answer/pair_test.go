@@ -8,8 +8,8 @@ import (
 	"emujail/tmcd-mock/testbed"
 )
 
-// smallBed is host pc1 at 10.0.0.1 with vnode pcvm1-1, both of experiment p/e.
-const smallBed = `{
+// pairRows is host pc1 at 10.0.0.1 with vnode pcvm1-1, both of experiment p/e.
+const pairRows = `{
  "node_types": [{"class": "pc", "type": "pc"}, {"class": "pcvm", "type": "pcvm", "isvirtnode": 1}],
  "nodes": [
   {"node_id": "pc1", "type": "pc", "phys_nodeid": "pc1", "role": "testnode", "uuid": "u1", "def_boot_osid": 7},
@@ -27,11 +27,10 @@ type row struct {
 	columns testbed.Columns
 }
 
-// bedOf is smallBed and these rows; one with the place of a row that is there
-// (set) changes that row.
-func bedOf(t *testing.T, rows ...row) *testbed.Testbed {
+// pairBed is pairRows and these rows.
+func pairBed(t *testing.T, rows ...row) *testbed.Testbed {
 	t.Helper()
-	db, err := testbed.DecodeJSON("small", []byte(smallBed))
+	db, err := testbed.DecodeJSON("small", []byte(pairRows))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,8 +42,8 @@ func bedOf(t *testing.T, rows ...row) *testbed.Testbed {
 	return tb
 }
 
-// set changes the rows of a table in which a column has a value.
-func set(tb *testbed.Testbed, table, column, value string, to testbed.Columns) *testbed.Testbed {
+// changed changes the rows of a table in which a column has a value.
+func changed(tb *testbed.Testbed, table, column, value string, to testbed.Columns) *testbed.Testbed {
 	tb.Apply([]testbed.Change{{Table: table, Where: map[string]string{column: value}, Set: to}})
 	return tb
 }
