@@ -43,6 +43,7 @@ type Query struct {
 	Source    netip.Addr
 	Transport Transport
 	Request   protocol.Request
+	Peer      []byte    // over TLS the client's certificate (DER)
 	Now       time.Time // of the request; zero: now
 	Rand      io.Reader // for salts and keys; nil: crypto/rand
 }
@@ -102,7 +103,7 @@ func run(tb *testbed.Testbed, q Query, f func(*call)) (res Result) {
 		who, why := identify(db, q)
 		res.Node, res.Host = who.id, who.node.Text("phys_nodeid")
 		if why == "" {
-			why = check(who, q)
+			why = check(db, who, q)
 		}
 		if res.Why = why; why != "" {
 			return

@@ -91,6 +91,8 @@ func handlers() []handler {
 		{"intfcmap", (*call).interfaceMap},
 		{"portregister", (*call).portRegister},
 		{"bootwhat", (*call).bootWhat},
+		{"tpmdummy", func(c *call) { c.linef("You'd better be using the TPM, you twicky wabbit!") }},
+		{"imagekey", (*call).imageKey},
 		{"nodeattributes", (*call).nodeAttributes},
 		{"disks", (*call).disks},
 		{"arpinfo", (*call).arpInfo},

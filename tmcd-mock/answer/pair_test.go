@@ -54,10 +54,22 @@ func says(t *testing.T, tb *testbed.Testbed, request, want string) {
 	saysTo(t, tb, "10.0.0.1", request, want)
 }
 
+// saysTo asks twice: of the rows, and of the file that import makes of them.
 func saysTo(t *testing.T, tb *testbed.Testbed, source, request, want string) {
 	t.Helper()
-	res := ask(t, tb, source, answer.TCP, request)
-	if got := string(res.Reply); got != want {
-		t.Errorf("%s from %s:\n%q, want\n%q (%s)", request, source, got, want, res.Why)
+	db := tb.Snapshot()
+	text, err := testbed.Import(db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	imported, err := testbed.Parse("imported", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, bed := range []*testbed.Testbed{testbed.New(db), testbed.New(imported)} {
+		res := ask(t, bed, source, answer.TCP, request)
+		if got := string(res.Reply); got != want {
+			t.Errorf("%s from %s:\n%q, want\n%q (%s)", request, source, got, want, res.Why)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -150,7 +151,14 @@ func (x *exchange) admitted(r protocol.Request) error {
 }
 
 func (x *exchange) query(r protocol.Request) answer.Query {
-	return answer.Query{Source: x.source, Transport: x.transport, Request: r}
+	q := answer.Query{Source: x.source, Transport: x.transport, Request: r}
+	if c, ok := x.stream.(*tls.Conn); ok {
+		for _, cert := range c.ConnectionState().PeerCertificates {
+			q.Peer = cert.Raw // the first is the client's own
+			break
+		}
+	}
+	return q
 }
 
 // answer lets the command run, unless trouble comes first, and sends what it says.

@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"emujail/protocol"
+	"emujail/tmcd-mock/answer"
 	"emujail/tmcd-mock/pki"
 )
 
@@ -265,5 +267,21 @@ func TestHandshakeHasADeadline(t *testing.T) {
 	}
 	if e := event(t, s, 1); !strings.Contains(string(e.Why), "TLS handshake") {
 		t.Errorf("the journal says %q", e.Why)
+	}
+}
+
+// TestClientCertificate: whoever answers sees the client's certificate, and none without TLS.
+func TestClientCertificate(t *testing.T) {
+	sum := func(q answer.Query) answer.Result {
+		return answer.Result{Reply: fmt.Appendf(nil, "%d %x\n", len(q.Peer), sha256.Sum256(q.Peer))}
+	}
+	s, dir := withTLS(t, func(o *Options) { o.Answer = sum })
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, pki.ClientFile), filepath.Join(dir, pki.ClientFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := fmt.Sprintf("%d %x\n", len(pair.Certificate[0]), sha256.Sum256(pair.Certificate[0]))
+	if got := sClient(t, s, dir, "VERSION=40 nodeid ", "-cert", pki.ClientFile, "-key", pki.ClientFile); got != want {
+		t.Errorf("over TLS %q, want %q", got, want)
 	}
 }
