@@ -190,7 +190,7 @@ func isTagPrefix(token []byte) bool {
 	return false
 }
 
-// readVersion reads digits like %d, leaving junk behind them. VERSION=0 is kept
+// readVersion reads digits like %d of glibc, leaving junk behind them. VERSION=0 is kept
 // as 1, which tmcd answers alike, since 0 means no tag here. Without a digit
 // the token is no tag but the command's word.
 func (r *Request) readVersion(value []byte) bool {
@@ -200,20 +200,24 @@ func (r *Request) readVersion(value []byte) bool {
 		negative = value[0] == '-'
 		value = value[1:]
 	}
-	n, digits := 0, 0
-	for ; digits < len(value) && value[digits] >= '0' && value[digits] <= '9'; digits++ {
-		n = min(n*10+int(value[digits]-'0'), math.MaxInt32/10)
+	digits := 0
+	for digits < len(value) && value[digits] >= '0' && value[digits] <= '9' {
+		digits++
 	}
 	if digits == 0 {
 		return false
 	}
-	if negative {
+	n, err := strconv.ParseInt(string(value[:digits]), 10, 64)
+	switch { // the original keeps the low 32 bits of a 64-bit number
+	case negative && err != nil:
+		n = math.MinInt64
+	case negative:
 		n = -n
 	}
-	if n == 0 {
-		n = 1
+	r.Version = int(int32(n))
+	if r.Version == 0 {
+		r.Version = 1
 	}
-	r.Version = n
 	return true
 }
 
@@ -256,8 +260,10 @@ func readKey(value []byte) (string, error) {
 	return string(value), nil
 }
 
+// readIDKey reads at most as much as readKey.
 func readIDKey(value []byte) (string, error) {
 	value = cutSpace(value)
+	value = value[:min(len(value), maxKey)]
 	for _, c := range value {
 		if !isAlnum(c) {
 			return "", ErrIDKey
