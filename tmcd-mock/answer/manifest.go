@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"cmp"
 	"slices"
 
 	"emujail/tmcd-mock/testbed"
@@ -15,8 +14,7 @@ func (c *call) manifest() {
 		return
 	}
 	services := slices.SortedStableFunc(c.db.Rows("client_services"), func(a, b testbed.Row) int {
-		return cmp.Or(collate(a.Text("service"), b.Text("service")),
-			cmp.Compare(a.Text("env"), b.Text("env")), cmp.Compare(a.Text("whence"), b.Text("whence")))
+		return collate(a.Text("service"), b.Text("service"))
 	})
 	for _, s := range services {
 		if set, blob := c.setting(s); !set.IsZero() {

@@ -1,6 +1,7 @@
 package answer_test
 
 import (
+	"strings"
 	"testing"
 
 	"emujail/tmcd-mock/testbed"
@@ -88,4 +89,22 @@ func TestManifestHooks(t *testing.T) {
 		testbeds("node", "pc1", "h5", 3), experiments("host", "h6"), experiments("", "vb"), experiments("a", "h8"), experiments("", nil),
 		blobRow(5, "vb"))
 	says(t, tb, "VERSION=40 manifest ", line("rc.x", "h1")+line("rc.a", "h2")+line("rc.x", "h3")+line("rc.x", "h6")+line("rc.x", "uuid-vb"))
+}
+
+// TestManifestOrder: services by name, and those of one name in the order of
+// their rows.
+func TestManifestOrder(t *testing.T) {
+	var rows []row
+	for i, name := range []string{"rc.b", "rc.a", "rc.B"} {
+		for _, env := range []string{"load", "boot"} {
+			rows = append(rows, row{"client_services", testbed.Columns{"idx": int64(i), "service": name, "env": env, "whence": "every"}},
+				row{"client_service_ctl", testbed.Columns{"obj_type": "node", "obj_name": "pc1", "service_idx": int64(i), "env": env, "whence": "every",
+					"enable": int64(1), "enable_hooks": int64(1), "fatal": int64(1)}})
+		}
+	}
+	var want strings.Builder
+	for _, s := range []string{"rc.a ENV=load", "rc.a ENV=boot", "rc.b ENV=load", "rc.b ENV=boot", "rc.B ENV=load", "rc.B ENV=boot"} {
+		want.WriteString("SERVICE NAME=" + s + " WHENCE=every ENABLED=1 HOOKS_ENABLED=1 FATAL=1 BLOBID=\n")
+	}
+	says(t, pairBed(t, rows...), "VERSION=40 manifest ", want.String())
 }
