@@ -58,8 +58,10 @@ func (c *call) addressed() {
 		if !i.Has("IP") || !i.Is("role", "expt") || !c.belongs(i) {
 			continue
 		}
-		lans := c.ofNode("virt_lans", "vnode")
-		for _, lan := range leftJoin(lans, func(l testbed.Row) bool { return l.Is("ip", i.Text("IP")) }) {
+		onIt := func(l testbed.Row) bool {
+			return l.Is("eid", c.who.eid) && l.Is("vnode", c.who.nickname) && l.Is("ip", i.Text("IP"))
+		}
+		for _, lan := range leftJoin(c.db.Where("virt_lans", "pid", c.who.pid), onIt) {
 			c.linef("%s", c.addressedLine(i, lan.Text("vname")))
 		}
 	}

@@ -30,7 +30,7 @@ var lan2 = row{"virt_lan_lans", testbed.Columns{"exptidx": int64(5), "idx": int6
 // versions that changed it, and what stands in for columns that are empty.
 func TestIfConfigPhysical(t *testing.T) {
 	onLAN := func(vnode, vname string) row {
-		return row{"virt_lans", testbed.Columns{"exptidx": int64(5), "vnode": vnode, "vname": vname, "ip": "10.1.0.1"}}
+		return row{"virt_lans", testbed.Columns{"pid": "p", "eid": "e", "vnode": vnode, "vname": vname, "ip": "10.1.0.1"}}
 	}
 	bed := pairBed(t, iface(3, nil), onLAN("a", "others"), onLAN("host", "mine"),
 		vif(1, testbed.Columns{"type": "alias", "IP": "1.1.1.1"}), vif(2, testbed.Columns{"type": "alias", "IP": "2.2.2.2"}),
