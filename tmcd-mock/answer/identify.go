@@ -27,7 +27,7 @@ type asker struct {
 	pid, eid   string
 	gid        string // the experiment's group
 	exptidx    string
-	nickname   string // reserved.vname, or if that is NULL the host's id
+	nickname   string // reserved.vname, or if that is NULL the host's id; of a free node none
 	sharing    string // reserved.sharing_mode
 	taint      string
 	mounts     string // effective nfsmounts
@@ -188,7 +188,6 @@ func load(db *testbed.DB, node testbed.Row, r *protocol.Request) asker {
 	a.local = !a.kind.Bool("isremotenode")
 	a.jailed = node.Bool("jailflag")
 	a.taint = node.Text("taint_states")
-	a.nickname = a.host
 	a.reserved = db.First("reserved", "node_id", a.id)
 	if a.allocated() {
 		a.join(db)
@@ -211,6 +210,7 @@ func (a *asker) join(db *testbed.DB) {
 	if a.expt.Value("expt_swap_uid") == nil {
 		a.swapper = a.creator
 	}
+	a.nickname = a.host
 	if a.reserved.Value("vname") != nil {
 		a.nickname = a.reserved.Text("vname")
 	}
