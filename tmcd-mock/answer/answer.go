@@ -18,6 +18,7 @@
 package answer
 
 import (
+	"bytes"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ type Query struct {
 type Report struct {
 	Node string
 	Kind string // the command: state, bootlog, hostkeys, …
-	Text string // the command's arguments, byte for byte
+	Text string // the command's arguments, byte for byte up to a NUL
 }
 
 // Pause is a wait in the middle of a reply: so long, before byte At is sent.
@@ -101,14 +102,15 @@ func run(tb *testbed.Testbed, q Query, f func(*call)) (res Result) {
 	}
 	tb.Read(func(db *testbed.DB) {
 		who, why := identify(db, q)
-		res.Node, res.Host = who.id, who.node.Text("phys_nodeid")
+		res.Node, res.Host = who.id, orElse(who.node.Text("phys_nodeid"), who.id)
 		if why == "" {
 			why = check(db, who, q)
 		}
 		if res.Why = why; why != "" {
 			return
 		}
-		c := &call{db: db, site: &db.Site, q: q, who: who, version: q.Request.EffectiveVersion(), args: string(q.Request.Args)}
+		args, _, _ := bytes.Cut(q.Request.Args, []byte{0}) // to tmcd a request is a string of C's
+		c := &call{db: db, site: &db.Site, q: q, who: who, version: q.Request.EffectiveVersion(), args: string(args)}
 		f(c)
 		res.Reply, res.Pauses, res.Why = c.out, c.pauses, c.why
 		res.Reports, res.Changes = c.reports, c.changes

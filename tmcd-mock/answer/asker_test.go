@@ -92,3 +92,18 @@ func TestControlHost(t *testing.T) {
 func TestTypeWithoutClass(t *testing.T) {
 	says(t, changed(pairBed(t), "node_types", "type", "pc", testbed.Columns{"class": nil}), "nodeid ", "")
 }
+
+// TestNUL: what follows a NUL isn't there, neither in a word nor in arguments.
+func TestNUL(t *testing.T) {
+	tb := pairBed(t)
+	says(t, tb, "VERSION=40 nodeid\x00x", "pc1\n")
+	res := ask(t, tb, "10.0.0.1", answer.TCP, "VERSION=40 bootlog one\x00two ")
+	if len(res.Reports) != 1 || res.Reports[0].Text != "one" {
+		t.Errorf("reports %q", res.Reports)
+	}
+	tb.Read(func(db *testbed.DB) {
+		if got := db.First("node_bootlogs", "node_id", "pc1").Text("bootlog"); got != "one" {
+			t.Errorf("bootlog %q", got)
+		}
+	})
+}
