@@ -153,9 +153,8 @@ func (x *exchange) admitted(r protocol.Request) error {
 func (x *exchange) query(r protocol.Request) answer.Query {
 	q := answer.Query{Source: x.source, Transport: x.transport, Request: r}
 	if c, ok := x.stream.(*tls.Conn); ok {
-		for _, cert := range c.ConnectionState().PeerCertificates {
-			q.Peer = cert.Raw // the first is the client's own
-			break
+		if certs := c.ConnectionState().PeerCertificates; len(certs) > 0 {
+			q.Peer = certs[0].Raw // its own, before those of its CA
 		}
 	}
 	return q
