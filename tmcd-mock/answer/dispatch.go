@@ -51,7 +51,7 @@ func handlers() []handler {
 		{"routing", (*call).routing},
 		{"trafgens", (*call).trafgens},
 		{"nseconfigs", (*call).nseConfigs},
-		{"creator", func(c *call) { c.reply(protocol.Creator{Creator: c.who.creator, Swapper: c.who.swapper}) }},
+		{"creator", (*call).creator},
 		{"state", (*call).state},
 		{"tunnels", (*call).tunnels},
 		{"vnodelist", (*call).vnodeList},

@@ -1,6 +1,8 @@
 package answer
 
 import (
+	"strings"
+
 	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
@@ -44,6 +46,9 @@ func (c *call) tunnels() {
 			continue
 		}
 		for a := range c.memberAttributes(m) {
+			if key := a.Text("attrkey"); len(key) < len("tunnel_") || !strings.EqualFold(key[:len("tunnel")], "tunnel") {
+				continue // SQL's like 'tunnel_%', where _ is any character
+			}
 			list = append(list, protocol.TunnelKey{Tunnel: m.Int("lanid"), Member: m.Int("memberid"),
 				Key: a.Text("attrkey"), Value: a.Text("attrvalue")})
 		}
@@ -53,6 +58,9 @@ func (c *call) tunnels() {
 
 func (c *call) routing() {
 	r := protocol.Routing{Type: c.who.node.Text("routertype")}
+	if r.Type == "" {
+		return // and no routes either
+	}
 	if r.Type != "static" || c.version < 19 {
 		r.Routes = c.routes()
 	}

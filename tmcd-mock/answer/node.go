@@ -13,34 +13,43 @@ func (c *call) status() {
 	c.reply(protocol.Status{PID: c.who.pid, EID: c.who.eid, NickName: c.who.nickname})
 }
 
-// vnodeList lists the vnodes that live on this host and are in an experiment.
+// vnodeList lists the vnodes that live on this host and are in an experiment:
+// none for a vnode, as nothing lives on one.
 func (c *call) vnodeList() {
-	if c.who.vnode {
-		return
-	}
-	var list protocol.VNodeList
 	for n := range c.db.Where("nodes", "phys_nodeid", c.who.id) {
 		kind := c.db.First("node_types", "type", n.Text("type"))
-		if !kind.Bool("isvirtnode") || c.db.First("reserved", "node_id", n.Text("node_id")).IsZero() {
+		if !kind.Is("isvirtnode", "1") || c.db.First("reserved", "node_id", n.Text("node_id")).IsZero() {
 			continue
 		}
-		list = append(list, protocol.VNode{ID: n.Text("node_id"), Jailed: n.Bool("jailflag")})
+		if c.version <= 6 {
+			c.linef("%s", n.Text("node_id"))
+		} else {
+			c.linef("VNODEID=%s JAILED=%s", n.Text("node_id"), n.Text("jailflag"))
+		}
 	}
-	c.reply(list)
 }
 
+// subNodeList lists what hangs on this node, for clients from version 24 on.
 func (c *call) subNodeList() {
-	if c.who.vnode {
+	if c.version <= 23 {
 		return
 	}
 	var list protocol.SubNodeList
 	for n := range c.db.Where("nodes", "phys_nodeid", c.who.id) {
 		kind := c.db.First("node_types", "type", n.Text("type"))
-		if kind.Bool("issubnode") && !kind.Bool("isvirtnode") {
+		if kind.Is("issubnode", "1") {
 			list = append(list, protocol.SubNode{ID: n.Text("node_id"), Type: kind.Text("class")})
 		}
 	}
 	c.reply(list)
+}
+
+func (c *call) creator() {
+	if c.version <= 20 {
+		c.linef("CREATOR=%s", c.who.creator)
+		return
+	}
+	c.linef("CREATOR=%s SWAPPER=%s", c.who.creator, c.who.swapper)
 }
 
 // readyCount counts all nodes of the experiment, vnodes included.

@@ -94,7 +94,7 @@ func (c *call) isAlive() {
 	c.report("isalive", c.args)
 	c.upsertNode("node_status", testbed.Columns{"status": "up", "status_timestamp": c.now()})
 	update := 0
-	if c.who.node.Int("update_accounts") > 0 {
+	if c.who.node.Bool("update_accounts") {
 		update = 1
 	}
 	c.reply(protocol.IsAlive{Update: update})
@@ -134,7 +134,7 @@ func (c *call) ntpDrift() {
 		c.refuse("drift %q is no number", firstWord(c.args))
 	default:
 		c.report("ntpdrift", c.args)
-		c.updateNode(c.who.id, testbed.Columns{"ntpdrift": drift})
+		c.updateNode(c.who.id, testbed.Columns{"ntpdrift": stored(drift)})
 	}
 }
 
@@ -299,7 +299,5 @@ func (c *call) sfsHostID() {
 	if host, hash, ok := strings.Cut(id, ":"); !ok || !onlyOf(host, ".-_") || !onlyOf(hash, "") || id == "" {
 		return
 	}
-	c.report("sfshostid", c.args)
-	c.change(testbed.Change{Table: "node_hostkeys", Where: map[string]string{"node_id": c.who.id},
-		Set: testbed.Columns{"sfshostid": id}})
+	c.report("sfshostid", c.args) // and nothing is written where SFS isn't in use
 }

@@ -73,19 +73,19 @@ func (c *call) programs() {
 func (c *call) trafgens() {
 	var list protocol.TrafGens
 	for r := range c.ofNode("virt_trafgens", "vnode") {
+		me, peer := r.Text("ip"), r.Text("target_ip")
+		if me == "" { // then both go by names, whatever the peer has
+			me, peer = firstInterface(r.Text("vnode")), firstInterface(r.Text("target_vnode"))
+		}
 		list = append(list, protocol.TrafGen{Name: r.Text("vname"),
-			MyName: orName(r.Text("ip"), r.Text("vnode")), MyPort: r.Int("port"),
-			PeerName: orName(r.Text("target_ip"), r.Text("target_vnode")), PeerPort: r.Int("target_port"),
+			MyName: me, MyPort: r.Int("port"), PeerName: peer, PeerPort: r.Int("target_port"),
 			Proto: r.Text("proto"), Role: r.Text("role"), Generator: r.Text("generator")})
 	}
 	c.reply(list)
 }
 
-// orName is an address, or the name of a node's first interface.
-func orName(ip, vnode string) string {
-	if ip != "" {
-		return ip
-	}
+// firstInterface is the name of a node's first interface.
+func firstInterface(vnode string) string {
 	return vnode + "-0"
 }
 

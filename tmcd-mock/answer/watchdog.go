@@ -38,19 +38,8 @@ func (c *call) ntpInfo() {
 		c.refuse("ntpinfo over UDP")
 		return
 	}
-	any := false
-	for r := range c.db.Where("ntpinfo", "node_id", c.who.id) {
-		tag := "SERVER"
-		if r.Is("type", "peer") {
-			tag = "PEER"
-		}
-		c.linef("%s=%s", tag, r.Text("IP"))
-		any = true
-	}
-	if !any && c.who.local {
-		c.linef("SERVER=%s", c.site.NTPServer)
-	}
-	if drift := c.who.node.Text("ntpdrift"); drift != "" {
+	c.ntpServers()
+	if drift := floatText(c.who.node.Value("ntpdrift")); drift != "" {
 		c.linef("DRIFT=%s", drift)
 	}
 }

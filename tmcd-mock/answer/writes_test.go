@@ -49,7 +49,7 @@ func TestWrites(t *testing.T) {
 		{"tiplineinfo", vnode + "tiplineinfo host: pc1\nport: 4501\nkeylen: 4\nkey: abcd\n", "tiplines", "keydata", "abcd", "pcvm1-1", "host: pc1\nport: 4501\nkeylen: 4\nkey: abcd\n", ""},
 		{"state", vnode + "state ISUP extra ", "nodes", "eventstate", "ISUP", "pcvm1-1", "ISUP", ""},
 		{"state that is no name", vnode + "state BAD;NAME ", "nodes", "eventstate", "ISUP", "pcvm1-1", "", ""},
-		{"sfshostid", vnode + "sfshostid somehost:abcdef ", "node_hostkeys", "sfshostid", "somehost:abcdef", "pcvm1-1", "somehost:abcdef ", ""},
+		{"sfshostid", vnode + "sfshostid somehost:abcdef ", "node_hostkeys", "sfshostid", "", "pcvm1-1", "somehost:abcdef ", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			tb := recordedBed(t)
