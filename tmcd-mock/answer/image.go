@@ -75,53 +75,6 @@ func sizes(v testbed.Row) string {
 		v.Text("lba_low"), v.Text("lba_high"), v.Text("lba_size"), v.Text("relocatable"))
 }
 
-// loadInfo says what to load onto the disk, a line for each image.
-func (c *call) loadInfo() {
-	for r := range c.db.Where("current_reloads", "node_id", c.who.id) {
-		if c.version < 33 {
-			c.linef("ADDR=/NEWER-MFS-NEEDED PART=0 PARTOS=Bogus")
-			return
-		}
-		c.linef("%s", c.reload(r))
-	}
-}
-
-func (c *call) reload(r testbed.Row) string {
-	img := c.imageVersion(r.Text("image_id"), r.Text("imageid_version"))
-	os := c.db.First("os_info_versions", "osid", img.Text("default_osid"))
-	kind := c.db.Where("node_type_attributes", "type", c.who.node.Text("type"))
-	attr := func(key, fallback string) string {
-		if v := attribute(c.db.Where("node_attributes", "node_id", c.who.id), key); v != "" {
-			return v
-		}
-		if v := attribute(kind, key); v != "" {
-			return v
-		}
-		return fallback
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "ADDR=%s PART=%s PARTOS=%s SERVER=%s OSVERSION=%s", img.Text("frisbee_address"), img.Text("loadpart"),
-		os.Text("OS"), c.site.BossIP, os.Text("version"))
-	if p := c.partition(img.Text("default_osid")); img.Int("loadpart") == 0 && !p.IsZero() && c.version >= 36 {
-		fmt.Fprintf(&b, " BOOTPART=%s", p.Text("partition"))
-	}
-	fmt.Fprintf(&b, " DISK=%s%s ZFILL=%d ACPI=%s MBRVERS=%s ASF=%s PREPARE=%d NOCLFLUSH=%s DOM0MEM=%s",
-		attr("disktype", "ad"), attr("bootdisk_unit", "0"), r.Int("mustwipe"), attr("use_acpi", "unknown"), img.Text("mbr_version"),
-		attr("use_asf", "unknown"), r.Int("prepare"), attr("disable_clflush", "unknown"), attr("dom0mem", "1024M"))
-	fmt.Fprintf(&b, " IMAGEID=%s,%s,%s", img.Text("pid"), img.Text("gid"), img.Text("imagename"))
-	if c.site.ImageProvenance && (!c.who.vnode || c.version >= 39) {
-		fmt.Fprintf(&b, ":%s", img.Text("version"))
-	}
-	if c.who.vnode || c.version >= 38 {
-		const chunk = 1 << 20
-		fmt.Fprintf(&b, " IMAGEMTIME=%d IMAGECHUNKS=%d", serial(img.Text("updated")), (img.Int("size")+chunk-1)/chunk)
-	}
-	if c.version >= 38 {
-		fmt.Fprintf(&b, " %s", sizes(img))
-	}
-	return b.String()
-}
-
 // The kinds of thing that a node can boot.
 const (
 	bootNothing   = 0
