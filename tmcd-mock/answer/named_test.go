@@ -32,7 +32,7 @@ const small = `{"defaults": {},
  {"type": "ixp", "class": "ixp-class", "isremotenode": 0, "issubnode": 1}, {"type": "both", "class": null, "isvirtnode": 1, "issubnode": 1}],
 "nodes": [
  {"node_id": "pc1", "type": "pc", "phys_nodeid": "pc1", "routertype": "", "update_accounts": 3},
- {"node_id": "v1", "type": "pcvm", "phys_nodeid": "pc1", "jailflag": 1, "routertype": "static"},
+ {"node_id": "v1", "type": "pcvm", "phys_nodeid": "pc1", "jailflag": 1, "routertype": "static", "op_mode": "SEC"},
  {"node_id": "v2", "type": "pcvm", "phys_nodeid": "pc1", "jailflag": 2, "routertype": "manual"},
  {"node_id": "v3", "type": "pcvm", "phys_nodeid": "pc1", "jailflag": 1, "routertype": null},
  {"node_id": "s1", "type": "ixp", "phys_nodeid": "pc1"},
@@ -58,6 +58,7 @@ const small = `{"defaults": {},
  {"lanid": 7, "memberid": 1, "attrkey": "tunnel_ip", "attrvalue": "1.2.3.4"}, {"lanid": 7, "memberid": 1, "attrkey": "TUNNEL-x", "attrvalue": ""},
  {"lanid": 7, "memberid": 1, "attrkey": "tunnel", "attrvalue": "no"}, {"lanid": 7, "memberid": 1, "attrkey": "iface", "attrvalue": "no"},
  {"lanid": 8, "memberid": 2, "attrkey": "tunnel_ip", "attrvalue": "no"}, {"lanid": 9, "memberid": 3, "attrkey": "tunnel_ip", "attrvalue": "no"}],
+"tpm_quote_values": [{"node_id": "other", "op_mode": "SEC", "state": "ISUP", "pcr": 1}],
 "ntpinfo": [
  {"node_id": "pc1", "IP": "ntp.b", "type": "peer"}, {"node_id": "pc1", "IP": "ntp.b", "type": "server"}, {"node_id": "pc1", "IP": "NTP.A", "type": "peer"},
  {"node_id": "v1", "IP": "", "type": "server"}, {"node_id": "v1", "IP": "ntp.a", "type": ""}]
@@ -112,5 +113,24 @@ func TestDrift(t *testing.T) {
 		if got := string(ask(t, tb, "10.0.0.1", answer.TCP, "VNODEID=v2 VERSION=40 ntpinfo ").Reply); got != "SERVER=ntp1.example.emulab.net\nDRIFT="+want+"\n" {
 			t.Errorf("ntpdrift %s: %q, want DRIFT=%s", drift, got, want)
 		}
+	}
+}
+
+// TestSecuredState: a state that is told with a quote of the TPM, in the node's
+// mode, is taken in no other way.
+func TestSecuredState(t *testing.T) {
+	for request, want := range map[string]int{"VNODEID=v1 state ISUP ": 0, "VNODEID=v1 state TBSETUP ": 1, "VNODEID=v2 state ISUP ": 1} {
+		if res := ask(t, bedOfRows(t, small), "10.0.0.1", answer.TCP, request); len(res.Reply) > 0 || len(res.Reports) != want {
+			t.Errorf("%s: reply %q, %d reports, want %d", request, res.Reply, len(res.Reports), want)
+		}
+	}
+}
+
+// TestIsAliveBelowNothing: any counter but 0 asks for an update.
+func TestIsAliveBelowNothing(t *testing.T) {
+	tb := bedOfRows(t, small)
+	tb.Apply([]testbed.Change{{Table: "nodes", Where: map[string]string{"node_id": "pc1"}, Set: testbed.Columns{"update_accounts": int64(-1)}}})
+	if res := ask(t, tb, "10.0.0.1", answer.TCP, "isalive "); string(res.Reply) != "UPDATE=1\n" {
+		t.Errorf("reply %q", res.Reply)
 	}
 }

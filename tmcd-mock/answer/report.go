@@ -36,6 +36,12 @@ func (c *call) state() {
 		c.refuse("state %q is no name", word)
 		return
 	}
+	for q := range c.db.Where("tpm_quote_values", "state", word) {
+		if q.Is("op_mode", c.who.node.Text("op_mode")) {
+			c.refuse("state %s is told with a quote of the TPM only", word)
+			return
+		}
+	}
 	c.report("state", word)
 }
 
