@@ -1,18 +1,17 @@
 package answer
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
 
-const opsProject = "emulab-ops"
-
 // accounts tells a node which groups and users it should have
-// (docs/spec/protocol.md §6).
+// (docs/spec/protocol.md §6): those of the audience, guests of a remote host,
+// and the users of a slice, who have no account here.
 func (c *call) accounts() {
 	switch {
 	case c.q.Transport == UDP:
@@ -22,200 +21,250 @@ func (c *call) accounts() {
 		c.refuse("accounts from %s, which is free", c.who.id)
 		return
 	}
-	var acc protocol.Accounts
-	if c.who.node.Is("role", "ctrlnode") && !c.who.vnode {
-		acc.Groups = c.groups("")
-		c.reply(acc)
+	a := c.audience()
+	if !c.accountGroups(c.audienceGroups(a)) || a == ofEveryone {
 		return
 	}
-	admins := c.adminsOnly()
-	project := c.who.pid
-	if admins {
-		project = opsProject
-	}
-	acc.Groups = c.groups(project)
-	if len(acc.Groups) == 0 {
-		c.refuse("project %q has no group", project)
+	seats := c.seats(a)
+	if len(seats) == 0 {
 		return
 	}
-	if admins {
-		acc.Groups = slices.DeleteFunc(acc.Groups, func(g protocol.Group) bool { return g.Name != c.groupName(opsProject, opsProject) })
+	c.accountUsers(c.locals(seats, a), "user_pubkeys")
+	if !c.who.local && !c.who.vnode && !c.who.tainted("blackbox") {
+		c.accountUsers(c.guests(), "user_pubkeys")
 	}
-	for _, g := range acc.Groups {
-		if g.GID < 10 {
-			c.refuse("group %s has a gid of one digit", g.Name)
-			return
+	if c.ofSlice() && c.who.mounts != "emulabdefault" && !c.who.sharedHost() && !c.who.tainted("blackbox") {
+		c.accountUsers(c.sliceUsers(), "nonlocal_user_pubkeys")
+	}
+}
+
+// accountGroups writes the groups and counts the update as done. A gid of one
+// digit is none, and ends it.
+func (c *call) accountGroups(groups []testbed.Row) bool {
+	if len(groups) == 0 {
+		c.refuse("project %q has no group", c.who.pid)
+		return false
+	}
+	for i, g := range groups {
+		if len(g.Text("unix_gid")) < 2 {
+			if i == 0 {
+				c.refuse("group %s has a gid of one digit", g.Text("unix_name"))
+			}
+			return false
 		}
+		c.linef("ADDGROUP NAME=%s GID=%d", g.Text("unix_name"), g.Int("unix_gid"))
 	}
 	if c.who.node.Int("update_accounts") > 0 {
 		c.change(testbed.Change{Table: "nodes", Op: testbed.Decline,
 			Where: map[string]string{"node_id": c.who.id}, Set: testbed.Columns{"update_accounts": int64(1)}})
 	}
-	acc.Users = c.users(project, admins)
-	c.reply(acc)
+	return true
 }
 
-// adminsOnly: nodes where no experimenter logs in get the testbed's operators.
-func (c *call) adminsOnly() bool {
-	return c.who.jailed && !c.who.local || c.who.sharedHost() || c.who.tainted("blackbox")
+// login is a user in one group, as an account shows it.
+type login struct {
+	uid, idx, unixUID, name, email, shell, serial string
+	password, windows                             string
+	emulabKey, homeKey                            string
+	admin, remoteRoot, jailRoot                   int
+
+	pid, gid, trust string
+	unixGID         int
 }
 
-// groups are those of a project, or of all for "", in the order of the rows.
-func (c *call) groups(pid string) []protocol.Group {
-	rows := c.db.Rows("groups")
-	if pid != "" {
-		rows = c.db.Where("groups", "pid", pid)
-	}
-	var list []protocol.Group
-	for g := range rows {
-		list = append(list, protocol.Group{Name: g.Text("unix_name"), GID: g.Int("unix_gid")})
+// locals are users with an account at the testbed. Where not the experiment
+// decides, or on a remote host, their passwords stay here.
+func (c *call) locals(seats []seat, a audience) []login {
+	var list []login
+	for _, s := range seats {
+		l := localLogin(s.user)
+		l.pid, l.gid, l.unixGID, l.trust = s.group.Text("pid"), s.group.Text("gid"), s.group.Int("unix_gid"), s.trust
+		if a != ofExperiment || c.dedicated() {
+			l.password = "*"
+		}
+		list = append(list, l)
 	}
 	return list
 }
 
-func (c *call) groupName(pid, gid string) string { return c.group(pid, gid).Text("unix_name") }
-
-func (c *call) group(pid, gid string) testbed.Row {
-	for g := range c.db.Where("groups", "pid", pid) {
-		if g.Is("gid", gid) {
-			return g
-		}
-	}
-	return testbed.Row{}
+func localLogin(u testbed.Row) login {
+	return login{uid: u.Text("uid"), idx: u.Text("uid_idx"), unixUID: u.Text("unix_uid"), name: u.Text("usr_name"),
+		email: u.Text("usr_email"), shell: u.Text("usr_shell"), serial: stamp(u, "usr_modified"),
+		password: u.Text("usr_pswd"), windows: u.Text("usr_w_pswd"),
+		emulabKey: u.Text("emulab_pubkey"), homeKey: u.Text("home_pubkey"),
+		admin: u.Int("admin"), remoteRoot: u.Int("widearearoot"), jailRoot: u.Int("wideareajailroot")}
 }
 
-// account is a user with the groups that count.
-type account struct {
-	user  testbed.Row
-	gids  []int // in the order of the rows
-	trust string
-	own   int // the experiment's group if the user is in it, else 0
-}
-
-// users are the members of the project that may log in, sorted by uid.
-func (c *call) users(project string, admins bool) []protocol.User {
-	gid := c.who.gid
-	if admins {
-		gid = opsProject
-	}
-	byUID := map[string]*account{}
-	for m := range c.db.Where("group_membership", "pid", project) {
-		u := c.db.First("users", "uid", m.Text("uid"))
-		if m.Is("trust", "none") || !c.mayLogIn(u, admins) {
+// guests have an account on this remote host alone.
+func (c *call) guests() []login {
+	var list []login
+	for w := range c.db.Where("widearea_accounts", "node_id", c.who.id) {
+		if !trusted(w) {
 			continue
 		}
-		g := c.group(project, m.Text("gid"))
-		uid := u.Text("uid")
-		a := byUID[uid]
-		if a == nil {
-			a = &account{user: u}
-			byUID[uid] = a
-		}
-		a.gids = append(a.gids, g.Int("unix_gid"))
-		if m.Is("gid", gid) {
-			a.own, a.trust = g.Int("unix_gid"), m.Text("trust")
+		for u := range c.db.Where("users", "uid_idx", w.Text("uid_idx")) {
+			if !u.Is("status", "active") {
+				continue
+			}
+			l := localLogin(u)
+			l.pid, l.gid, l.unixGID, l.trust = "guest", "guest", guestGroup, w.Text("trust")
+			l.password = "*"
+			list = append(list, l)
 		}
 	}
-	var list []protocol.User
-	for _, a := range byUID {
-		subgroup := !strings.EqualFold(gid, project)
-		if (subgroup || admins) && a.own == 0 {
-			continue
-		}
-		list = append(list, c.user(a, admins))
-	}
-	list = append(list, c.nonlocalUsers(project)...)
-	slices.SortFunc(list, func(a, b protocol.User) int { return collate(a.Login, b.Login) })
-	return append(list, c.wideAreaUsers(admins)...)
+	return list
 }
 
-// mayLogIn leaves out the inactive, and who the site keeps apart.
-func (c *call) mayLogIn(u testbed.Row, admins bool) bool {
-	switch {
-	case u.IsZero() || !u.Is("status", "active") || u.Bool("webonly"):
-		return false
-	case admins:
-		return u.Bool("admin") || u.Is("uid", "elabman")
-	case c.site.IsolateAdmins:
-		return u.Bool("admin") == c.swapperIsAdmin()
-	}
-	return true
+// ofSlice: a sliver of a slice whose project is another testbed's.
+func (c *call) ofSlice() bool {
+	return c.who.geni && c.db.First("projects", "pid", c.who.pid).Value("nonlocal_id") != nil
 }
 
-func (c *call) swapperIsAdmin() bool {
-	return c.db.First("users", "uid_idx", c.who.expt.Text("swapper_idx")).Bool("admin")
-}
-
-func (c *call) user(a *account, admins bool) protocol.User {
-	u := a.user
-	uid := u.Text("uid")
-	out := protocol.User{Login: uid, UID: u.Int("unix_uid"), Name: u.Text("usr_name"), HomeDir: c.home(uid),
-		Root: c.root(a), Serial: serial(u.Text("usr_modified")), Email: u.Text("usr_email"), Shell: u.Text("usr_shell"),
-		EmulabPubKey: u.Text("emulab_pubkey"), HomePubKey: u.Text("home_pubkey")}
-	out.GID = a.own
-	if out.GID == 0 {
-		out.GID = a.gids[len(a.gids)-1]
-	}
-	for _, g := range a.gids {
-		if g != out.GID {
-			out.Groups = append(out.Groups, g)
+// sliceUsers are in the project's own group and in the experiment's.
+func (c *call) sliceUsers() []login {
+	const first = 20000 // below are the testbed's own users
+	var list []login
+	for u := range c.db.Where("nonlocal_user_accounts", "exptidx", c.who.exptidx) {
+		for g := range c.db.Where("groups", "pid", c.who.pid) {
+			if !g.Is("gid", g.Text("pid")) && !g.Is("gid", c.who.gid) {
+				continue
+			}
+			list = append(list, login{uid: u.Text("uid"), idx: u.Text("uid_idx"), unixUID: fmt.Sprint(first + u.Int("unix_uid")),
+				name: u.Text("name"), email: u.Text("email"), shell: "bash", serial: stamp(u, "updated"), password: "*",
+				pid: g.Text("pid"), gid: g.Text("gid"), unixGID: g.Int("unix_gid"), trust: "local_root"})
 		}
 	}
-	out.Password = c.password(u, admins)
+	return list
+}
+
+// accountUsers writes each user with the keys of that table, sorted by name.
+func (c *call) accountUsers(all []login, keys string) {
+	slices.SortStableFunc(all, func(a, b login) int { return collate(a.uid, b.uid) })
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].uid == all[0].uid {
+			n++
+		}
+		c.accountUser(all[:n], keys)
+		all = all[n:]
+	}
+}
+
+// accountUser writes a user who is in these groups. Of a slice of another
+// testbed's project the project's own users are stubs, but for the leader.
+func (c *call) accountUser(in []login, keys string) {
+	own, others, trusts := c.sortGroups(in)
+	leader := slices.Contains(trusts, "project_root")
+	if keys == "user_pubkeys" && c.ofSlice() && !leader {
+		return
+	}
+	if own < 0 {
+		own, others = others[len(others)-1], others[:len(others)-1]
+	}
+	l := &in[len(in)-1]
+	c.out = append(c.out, c.userLine(l, own, others, c.root(in, trusts))...)
+	if c.version < 5 {
+		return
+	}
 	if c.sendsKeys() {
-		out.Keys = c.keys("user_pubkeys", u)
+		for k := range c.db.Where(keys, "uid_idx", l.idx) {
+			c.linef("PUBKEY LOGIN=%s KEY=\"%s\"", l.uid, k.Text("pubkey"))
+		}
 	}
-	if c.db.First("node_hostkeys", "node_id", c.who.id).Has("sfshostid") {
-		out.SFSKeys = c.keys("user_sfskeys", u)
+	if c.version >= 6 && c.db.First("node_hostkeys", "node_id", c.who.id).Has("sfshostid") {
+		for k := range c.db.Where("user_sfskeys", "uid_idx", l.idx) {
+			c.linef("SFSKEY KEY=\"%s\"", k.Text("pubkey"))
+		}
 	}
-	return out
 }
 
-func (c *call) home(uid string) string { return c.site.LocalDirs.Users + "/" + uid }
+// sortGroups tells the experiment's group, -1 if the user isn't in it, from
+// the others, and gives the trust in it.
+func (c *call) sortGroups(in []login) (own int, others []int, trusts []string) {
+	own = -1
+	for i := range in {
+		l := &in[i]
+		switch {
+		case l.pid == c.who.pid && l.gid == c.who.gid:
+			own = l.unixGID
+			trusts = append(trusts, l.trust)
+		case !slices.Contains(others, l.unixGID):
+			others = append(others, l.unixGID)
+		}
+	}
+	return own, others, trusts
+}
 
 // root: who is trusted enough on this kind of node.
-func (c *call) root(a *account) bool {
-	u := a.user
-	switch {
-	case u.Bool("admin"):
-		return true
-	case c.who.tainted("useronly", "blackbox"):
-		return false
-	case !c.who.local && c.who.vnode:
-		return u.Bool("wideareajailroot")
-	case !c.who.local && !c.dedicated():
-		return u.Bool("widearearoot")
+func (c *call) root(in []login, trusts []string) int {
+	admin, last := in[0].admin, &in[len(in)-1]
+	root := admin
+	for _, t := range trusts {
+		if t == "local_root" || t == "group_root" || t == "project_root" {
+			root = 1
+		}
 	}
-	return slices.Contains([]string{"local_root", "group_root", "project_root"}, a.trust)
+	if !c.who.local && !c.dedicated() && !c.plabSlice() {
+		root = last.remoteRoot
+		if c.who.vnode {
+			root = last.jailRoot
+		}
+		if admin != 0 {
+			root = 1
+		}
+	}
+	if c.who.tainted("useronly") && admin == 0 {
+		root = 0
+	}
+	return root
 }
 
-// dedicated: a remote node that one experiment has to itself.
-func (c *call) dedicated() bool {
-	return c.who.kind.Bool("isdedicatedremote") || c.who.kind.Bool("isdedicated")
+// plabSlice: a vnode of a kind that PlanetLab has.
+func (c *call) plabSlice() bool {
+	return c.who.vnode && c.db.First("node_types", "type", c.who.node.Text("type")).Bool("isplabdslice")
 }
 
-func (c *call) password(u testbed.Row, admins bool) string {
+func (c *call) userLine(l *login, own int, others []int, root int) string {
+	var gids []string
+	for _, g := range others {
+		gids = append(gids, fmt.Sprint(g))
+	}
+	glist := strings.Join(gids, ",")
+	if c.version >= 4 {
+		glist = `"` + glist + `"`
+	}
+	line := fmt.Sprintf("ADDUSER LOGIN=%s PSWD=%s UID=%s GID=%d ROOT=%d NAME=\"%s\" HOMEDIR=%s/%s GLIST=%s",
+		l.uid, c.password(l), l.unixUID, own, root, l.name, c.site.LocalDirs.Users, l.uid, glist)
+	if c.version == 4 {
+		line += fmt.Sprintf(" EMULABPUBKEY=\"%s\" HOMEPUBKEY=\"%s\"", l.emulabKey, l.homeKey)
+	}
+	if c.version >= 5 {
+		line += " SERIAL=" + l.serial
+	}
+	if c.version >= 9 {
+		line += fmt.Sprintf(" EMAIL=\"%s\"", l.email)
+	}
+	if c.version >= 10 {
+		line += " SHELL=" + l.shell
+	}
+	return line + "\n"
+}
+
+// password is a hash, or a star that no password has. Remote nodes get the
+// star from version 5 on, which had it in quotes.
+func (c *call) password(l *login) string {
 	switch {
-	case !c.who.local && c.version == 5:
+	case c.version == 5 && !c.who.local:
 		return "'*'"
-	case !c.who.local, admins:
+	case c.version >= 5 && !c.who.local:
 		return "*"
-	case strings.HasPrefix(c.args, "windows"):
-		return windowsPassword(u)
+	case !strings.HasPrefix(c.args, "windows"):
+		return l.password
+	case l.windows != "":
+		return l.windows
 	}
-	return u.Text("usr_pswd")
-}
-
-// windowsPassword is the one chosen for Windows, else a piece of the hash:
-// its salt, or its first 8 characters.
-func windowsPassword(u testbed.Row) string {
-	if w := u.Text("usr_w_pswd"); w != "" {
-		return w
-	}
-	hash := u.Text("usr_pswd")
-	if salt, ok := strings.CutPrefix(hash, "$1$"); ok {
-		return salt[:min(8, len(salt))]
-	}
+	// A piece of the hash: its salt, or its first 8 characters.
+	hash := strings.TrimPrefix(l.password, "$1$")
 	return hash[:min(8, len(hash))]
 }
 
@@ -226,56 +275,12 @@ func (c *call) sendsKeys() bool {
 		strings.HasPrefix(c.args, "pubkeys") || strings.HasPrefix(c.args, "windows")
 }
 
-func (c *call) keys(table string, u testbed.Row) []string {
-	var list []string
-	for k := range c.db.Where(table, "uid", u.Text("uid")) {
-		list = append(list, k.Text("pubkey"))
+// stamp is a time of the database in seconds since 1970, "" for NULL.
+func stamp(r testbed.Row, column string) string {
+	if r.Value(column) == nil {
+		return ""
 	}
-	return list
-}
-
-// nonlocalUsers are the users of a GENI slice, who have no account here.
-func (c *call) nonlocalUsers(project string) []protocol.User {
-	if !c.db.First("projects", "pid", project).Has("nonlocal_id") {
-		return nil
-	}
-	gid := c.group(project, project).Int("unix_gid")
-	var list []protocol.User
-	for u := range c.db.Where("nonlocal_user_accounts", "exptidx", c.who.exptidx) {
-		uid := u.Text("uid")
-		user := protocol.User{Login: uid, Password: "*", UID: 20000 + u.Int("unix_uid"), GID: gid, Root: true,
-			Name: u.Text("name"), HomeDir: c.home(uid), Serial: serial(u.Text("updated")), Email: u.Text("email"), Shell: "bash"}
-		if c.version == 5 {
-			user.Password = "'*'"
-		}
-		for k := range c.db.Where("nonlocal_user_pubkeys", "uid_idx", u.Text("uid_idx")) {
-			user.Keys = append(user.Keys, k.Text("pubkey"))
-		}
-		list = append(list, user)
-	}
-	return list
-}
-
-// guestGroup is the Unix group of people with an account on one remote host.
-const guestGroup = 31
-
-// wideAreaUsers have an account on this remote host alone.
-func (c *call) wideAreaUsers(admins bool) []protocol.User {
-	if c.who.local || c.who.vnode || admins {
-		return nil
-	}
-	var list []protocol.User
-	for w := range c.db.Where("widearea_accounts", "node_id", c.who.id) {
-		u := c.db.First("users", "uid", w.Text("uid"))
-		if w.Is("trust", "none") || !c.mayLogIn(u, false) {
-			continue
-		}
-		a := &account{user: u, gids: []int{guestGroup}, own: guestGroup}
-		user := c.user(a, false)
-		user.Root = user.Root || w.Is("trust", "local_root")
-		list = append(list, user)
-	}
-	return list
+	return fmt.Sprint(serial(r.Text(column)))
 }
 
 // serial is a time of the database in seconds since 1970.

@@ -7,7 +7,8 @@ import (
 	"emujail/protocol"
 )
 
-// mounts tells which directories a node shares with the file server.
+// mounts tells which directories a node shares with the file server. Local
+// directories instead are news of version 32: before it there is nothing.
 func (c *call) mounts() {
 	if !c.who.local {
 		return
@@ -16,7 +17,6 @@ func (c *call) mounts() {
 	if c.site.NoSharedFS || c.who.mounts == "none" {
 		m.FSType, m.Transport = "LOCAL", ""
 	}
-	fs, local := c.site.FSDirs, c.site.LocalDirs
 	add := func(remote, path string) {
 		mount := protocol.Mount{Local: path}
 		if m.FSType != "LOCAL" {
@@ -25,16 +25,29 @@ func (c *call) mounts() {
 		m.Mounts = append(m.Mounts, mount)
 	}
 	if c.who.sharedHost() {
-		add(fs.Users, local.Users)
-		add(fs.Share, local.Share)
-		add(fs.Proj, local.Proj)
-		add(fs.Groups, local.Groups)
-		c.reply(m)
-		return
+		c.topMounts(add)
+	} else {
+		c.experimentMounts(add)
 	}
+	c.reply(m)
+}
+
+// topMounts are whole trees: a shared host carries nodes of any project.
+func (c *call) topMounts(add func(remote, path string)) {
+	fs, local := c.site.FSDirs, c.site.LocalDirs
+	add(fs.Users, local.Users)
+	if fs.Share != "" {
+		add(fs.Share, local.Share)
+	}
+	add(fs.Proj, local.Proj)
+	add(fs.Groups, local.Groups)
+}
+
+func (c *call) experimentMounts(add func(remote, path string)) {
+	fs, local := c.site.FSDirs, c.site.LocalDirs
 	pid, gid := c.who.pid, c.who.gid
 	add(fs.Proj+"/"+pid, local.Proj+"/"+pid)
-	if !strings.EqualFold(pid, gid) {
+	if pid != gid {
 		add(fs.Groups+"/"+pid+"/"+gid, local.Groups+"/"+pid+"/"+gid)
 	}
 	if fs.Share != "" {
@@ -45,26 +58,37 @@ func (c *call) mounts() {
 			add(fs.Users+"/"+uid, local.Users+"/"+uid)
 		}
 	}
-	c.reply(m)
 }
 
+// nfsTransport is what the site variable says, if it is one of the known.
 func (c *call) nfsTransport() string {
-	switch strings.ToLower(c.db.SiteVar("node/nfs_transport")) {
+	v := c.db.First("sitevariables", "name", "node/nfs_transport")
+	value := v.Text("value")
+	if value == "" {
+		value = v.Text("defaultvalue")
+	}
+	switch strings.ToLower(value) {
 	case "tcp":
 		return "TCP"
+	case "udp":
+		return "UDP"
 	case "osdefault":
 		return "osdefault"
 	}
-	return "UDP"
+	return ""
 }
 
 // members are the active users of the experiment's group, sorted.
 func (c *call) members() []string {
 	var list []string
 	for m := range c.db.Where("group_membership", "pid", c.who.pid) {
-		u := c.db.First("users", "uid", m.Text("uid"))
-		if m.Is("gid", c.who.gid) && !m.Is("trust", "none") && c.mayLogIn(u, false) {
-			list = append(list, u.Text("uid"))
+		if !m.Is("gid", c.who.gid) || !trusted(m) {
+			continue
+		}
+		for u := range c.db.Where("users", "uid_idx", m.Text("uid_idx")) {
+			if u.Is("status", "active") && u.Is("webonly", "0") && c.keptApart(u) {
+				list = append(list, u.Text("uid"))
+			}
 		}
 	}
 	slices.SortFunc(list, collate)

@@ -98,7 +98,9 @@ func indexes(table string) []string {
 		return []string{"node_id", "vnode_id"}
 	case "users":
 		return []string{"uid", "uid_idx"}
-	case "user_pubkeys", "widearea_accounts":
+	case "user_pubkeys":
+		return []string{"uid", "uid_idx"}
+	case "widearea_accounts":
 		return []string{"uid"}
 	case "groups", "projects":
 		return []string{"pid"}
