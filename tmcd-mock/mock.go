@@ -263,6 +263,9 @@ func (m *mock) deed(d fault.Deed) {
 		m.eachNode(d.Node, func(id string) testbed.Change {
 			return testbed.Change{Table: "reserved", Op: testbed.Delete, Where: map[string]string{"node_id": id}}
 		})
+		m.eachNode(d.Node, func(id string) testbed.Change {
+			return testbed.Change{Table: "v2pmap", Op: testbed.Delete, Where: map[string]string{"node_id": id}}
+		})
 	}
 }
 

@@ -2,79 +2,160 @@ package answer
 
 import (
 	"cmp"
+	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
-	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
+
+// hostLine is one interface of a node of the experiment.
+type hostLine struct {
+	node, lan string // the experiment's names
+	id        string // of the node
+	ip        string
+	port      int
+	of        *hostOf
+}
+
+// hostOf is what the lines of one node share.
+type hostOf struct {
+	lan  string // the LAN by which the asker reaches it best; "" if there is none
+	me   bool
+	bare bool // a line has the bare name already
+}
 
 // hostnames lists every interface of the experiment, for /etc/hosts. The bare
 // name of a node goes with the interface by which the asker reaches it best:
 // on a LAN that both are on, else the node's first line
 // (docs/spec/protocol.md §6).
 func (c *call) hostnames() {
-	there := map[string]bool{}
-	for r := range c.db.Where("reserved", "exptidx", c.who.exptidx) {
-		there[strings.ToLower(r.Text("vname"))] = true
-	}
-	var rows []testbed.Row
-	for r := range c.db.Where("virt_lans", "exptidx", c.who.exptidx) {
-		if there[strings.ToLower(r.Text("vnode"))] && r.Has("ip") {
-			rows = append(rows, r)
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b testbed.Row) int {
-		return cmp.Or(collate(b.Text("vnode"), a.Text("vnode")), collate(b.Text("vname"), a.Text("vname")))
-	})
-	bare := c.bareNames(rows)
-	var list protocol.HostNames
-	for i, r := range rows {
-		node, port := r.Text("vnode"), r.Text("vport")
-		h := protocol.HostName{Name: node + "-" + r.Text("vname"), IP: r.Text("ip"), Aliases: []string{node + "-" + port}}
-		if c.version == 2 {
-			h.Name = node
-		}
-		if bare[node] == i {
-			h.Aliases = append(h.Aliases, node)
-		}
-		list = append(list, h)
-	}
-	c.reply(list)
-}
-
-// bareNames gives for each node the row that gets the bare name.
-func (c *call) bareNames(rows []testbed.Row) map[string]int {
-	bare := map[string]int{}
-	var mine []string // my LANs, in descending order
-	for _, r := range rows {
-		if r.Is("vnode", c.who.nickname) {
-			mine = append(mine, r.Text("vname"))
-		}
-	}
-	for i, r := range rows {
-		node := r.Text("vnode")
-		at, seen := bare[node]
+	lines := c.hostLines()
+	c.reach(lines)
+	for _, l := range lines {
+		alias := " "
 		switch {
-		case !seen:
-			bare[node] = i
-		case r.Is("vnode", c.who.nickname):
-			if r.Int("vport") == 0 {
-				bare[node] = i
-			}
-		case rank(mine, r) < rank(mine, rows[at]):
-			bare[node] = i
+		case l.of.lan != "" && l.of.lan == l.lan, l.id == c.who.id && l.port == 0:
+			alias = l.node
+		case l.of.lan == "" && !l.of.bare && !l.of.me:
+			alias = l.node
+			l.of.bare = true
 		}
+		if c.version == 2 {
+			c.linef("NAME=%s LINK=%d IP=%s ALIAS=%s", l.node, l.port, l.ip, alias)
+			continue
+		}
+		c.linef("NAME=%s-%s IP=%s ALIASES='%s-%d %s'", l.node, l.lan, l.ip, l.node, l.port, alias)
 	}
-	return bare
+	if len(lines) > 0 && c.plabSlice() {
+		c.linef("NAME=%s IP=%s ALIASES=''", c.site.Boss, c.site.BossIP)
+		c.linef("NAME=%s IP=%s ALIASES=''", c.site.Ops, c.site.OpsIP)
+	}
 }
 
-// rank is the place of a row's LAN among mine; those that aren't come last.
-func rank(mine []string, r testbed.Row) int {
-	if i := slices.Index(mine, r.Text("vname")); i >= 0 {
-		return i
+// hostLines are the interfaces of nodes that are there, last first.
+func (c *call) hostLines() []*hostLine {
+	mapped := map[string]string{}
+	for m := range c.ofExperiment("v2pmap") {
+		mapped[strings.ToLower(m.Text("vname"))] = m.Text("node_id")
 	}
-	return len(mine)
+	var list []*hostLine
+	for r := range c.ofExperiment("virt_lans") {
+		id, ok := mapped[strings.ToLower(r.Text("vnode"))]
+		if !ok || !r.Has("vnode") || !r.Has("vname") {
+			continue
+		}
+		for _, ip := range c.hostAddrs(r, id) {
+			list = append(list, &hostLine{node: r.Text("vnode"), lan: r.Text("vname"), id: id, ip: ip, port: r.Int("vport")})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *hostLine) int {
+		return cmp.Or(collate(a.node, b.node), collate(a.lan, b.lan))
+	})
+	for i, l := range list {
+		if i > 0 && list[i-1].node == l.node {
+			l.of = list[i-1].of
+		} else {
+			l.of = &hostOf{}
+		}
+		l.of.me = l.of.me || l.node == c.who.nickname
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// hostAddrs is the address on the LAN. A LAN of protocol ipv4 is the Internet:
+// there nodes have their control addresses, a line for each.
+func (c *call) hostAddrs(lan testbed.Row, id string) []string {
+	var list []string
+	own := inetAddr(lan.Text("ip"))
+	host := c.db.First("nodes", "node_id", id).Text("phys_nodeid")
+	for i := range c.db.Where("interfaces", "node_id", host) {
+		switch {
+		case !i.Is("role", "ctrl"):
+		case lan.Text("protocol") == "ipv4" && i.Value("IP") != nil:
+			list = append(list, inetAddr(i.Text("IP")))
+		default:
+			list = append(list, own)
+		}
+	}
+	if len(list) == 0 {
+		list = append(list, own)
+	}
+	return list
+}
+
+// reach notes for each node the first LAN that it shares with the asker, who
+// goes through its own in the order of the lines.
+func (c *call) reach(lines []*hostLine) {
+	for _, mine := range lines {
+		if mine.id != c.who.id {
+			continue
+		}
+		for _, l := range lines {
+			if l.lan == mine.lan && l.id != mine.id && l.of.lan == "" {
+				l.of.lan = l.lan
+			}
+		}
+	}
+}
+
+// ofExperiment are the rows of the asker's experiment, by its names.
+func (c *call) ofExperiment(table string) iter.Seq[testbed.Row] {
+	return func(yield func(testbed.Row) bool) {
+		for r := range c.db.Where(table, "eid", c.who.eid) {
+			if r.Is("pid", c.who.pid) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// inetAddr reads an address as C's inet_aton does, with 1 to 4 numbers of
+// which the last fills what is left; 0.0.0.0 for what is none.
+func inetAddr(s string) string {
+	parts := strings.Split(s, ".")
+	var addr uint64
+	for i, p := range parts {
+		base := 10
+		if digits, ok := strings.CutPrefix(strings.ToLower(p), "0x"); ok {
+			p, base = digits, 16
+		} else if len(p) > 1 && p[0] == '0' {
+			base = 8
+		}
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 32 - 8*i
+		}
+		n, err := strconv.ParseUint(p, base, max(bits, 1))
+		if err != nil || len(parts) > 4 {
+			return "0.0.0.0"
+		}
+		addr = addr<<bits | n
+	}
+	return strconv.FormatUint(addr>>24, 10) + "." + strconv.FormatUint(addr>>16&255, 10) + "." +
+		strconv.FormatUint(addr>>8&255, 10) + "." + strconv.FormatUint(addr&255, 10)
 }
 
 // collate compares as the database sorts: without case, as if all were upper.

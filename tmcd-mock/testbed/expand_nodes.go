@@ -149,7 +149,10 @@ func (x *expander) lan(e *experiment, l *lan, ports map[string]int, addrs map[st
 			x.r.fail(m.line, "expected members of %s to be nodes of %s/%s, none has the name: %q", l.name, e.pid, e.eid, m.node)
 			continue
 		}
-		port := ports[m.node]
+		port, mapped := ports[m.node]
+		if !mapped {
+			x.db.insert("v2pmap", Columns{"pid": e.pid, "eid": e.eid, "exptidx": int64(e.idx), "vname": m.node, "node_id": ref.id})
+		}
 		ports[m.node]++
 		row := Columns{"pid": e.pid, "eid": e.eid, "exptidx": int64(e.idx), "vname": l.name, "vnode": m.node,
 			"vport": int64(port), "vindex": int64(-1), "ip": m.ip, "mask": l.mask, "member": fmt.Sprintf("%s:%d", m.node, port)}

@@ -93,7 +93,7 @@ func indexes(table string) []string {
 	case "interfaces":
 		return []string{"node_id", "IP"}
 	case "reserved":
-		return []string{"node_id", "exptidx", "vname", "external_resource_key"}
+		return []string{"node_id", "exptidx", "eid", "vname", "external_resource_key"}
 	case "vinterfaces":
 		return []string{"node_id", "vnode_id"}
 	case "users":
@@ -108,7 +108,9 @@ func indexes(table string) []string {
 		return []string{"pid", "uid"}
 	case "experiments":
 		return []string{"idx"}
-	case "lans", "virt_lans", "virt_lan_lans", "virt_programs", "virt_trafgens", "virt_routes",
+	case "virt_lans", "v2pmap":
+		return []string{"exptidx", "eid"}
+	case "lans", "virt_lan_lans", "virt_programs", "virt_trafgens", "virt_routes",
 		"virt_user_environment", "virt_nodes", "virt_node_attributes", "virt_node_disks",
 		"ipport_ranges", "experiment_blobs", "traces", "linkdelays", "delays",
 		"virt_client_service_ctl", "virt_client_service_hooks":
@@ -158,6 +160,8 @@ func keys(table string) []string {
 		return []string{"node_id", "iface"}
 	case "vinterfaces":
 		return []string{"node_id", "unit"}
+	case "v2pmap":
+		return []string{"exptidx", "vname"}
 	case "virt_lan_lans":
 		return []string{"exptidx", "idx"}
 	case "virt_lans":
