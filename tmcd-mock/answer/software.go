@@ -1,9 +1,12 @@
 package answer
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"emujail/protocol"
+	"emujail/tmcd-mock/testbed"
 )
 
 // useWeb: fetched from the web server, where nothing is mounted.
@@ -41,10 +44,17 @@ func (c *call) tarballs() {
 	c.reply(list)
 }
 
+// blobs are files for the experiment's nodes, sorted by number.
 func (c *call) blobs() {
+	if c.who.tainted("blackbox", "useronly") {
+		return
+	}
 	var list protocol.Blobs
-	for b := range c.db.Where("experiment_blobs", "exptidx", c.who.exptidx) {
-		if b.Has("path") {
+	rows := slices.SortedStableFunc(c.db.Where("experiment_blobs", "exptidx", c.who.exptidx), func(a, b testbed.Row) int {
+		return cmp.Compare(a.Int("idx"), b.Int("idx"))
+	})
+	for _, b := range rows {
+		if b.Has("path") && b.Has("action") {
 			list = append(list, protocol.Blob{URL: "frisbee://" + b.Text("path"), Action: b.Text("action")})
 		}
 	}
