@@ -33,7 +33,7 @@ func (c *call) accounts() {
 	if !c.who.local && !c.who.vnode && !c.who.tainted("blackbox") {
 		c.accountUsers(c.guests(), "user_pubkeys")
 	}
-	if c.ofSlice() && c.who.mounts != "emulabdefault" && !c.who.sharedHost() && !c.who.tainted("blackbox") {
+	if c.ofForeignSlice() && c.who.mounts != "emulabdefault" && !c.who.sharedHost() && !c.who.tainted("blackbox") {
 		c.accountUsers(c.sliceUsers(), "nonlocal_user_pubkeys")
 	}
 }
@@ -115,8 +115,8 @@ func (c *call) guests() []login {
 	return list
 }
 
-// ofSlice: a sliver of a slice whose project is another testbed's.
-func (c *call) ofSlice() bool {
+// ofForeignSlice: a sliver of a slice whose project is another testbed's.
+func (c *call) ofForeignSlice() bool {
 	return c.who.geni && c.db.First("projects", "pid", c.who.pid).Value("nonlocal_id") != nil
 }
 
@@ -155,7 +155,7 @@ func (c *call) accountUsers(all []login, keys string) {
 func (c *call) accountUser(in []login, keys string) {
 	own, others, trusts := c.sortGroups(in)
 	leader := slices.Contains(trusts, "project_root")
-	if keys == "user_pubkeys" && c.ofSlice() && !leader {
+	if keys == "user_pubkeys" && c.ofForeignSlice() && !leader {
 		return
 	}
 	if own < 0 {

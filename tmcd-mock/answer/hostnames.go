@@ -32,11 +32,12 @@ type hostOf struct {
 // (docs/spec/protocol.md §6).
 func (c *call) hostnames() {
 	lines := c.hostLines()
-	c.reach(lines)
+	me := cmp.Or(c.q.Request.NodeID(), c.who.id) // as the request writes it, in its case
+	reach(lines, me)
 	for _, l := range lines {
 		alias := " "
 		switch {
-		case l.of.lan != "" && l.of.lan == l.lan, l.id == c.who.id && l.port == 0:
+		case l.of.lan != "" && l.of.lan == l.lan, l.id == me && l.port == 0:
 			alias = l.node
 		case l.of.lan == "" && !l.of.bare && !l.of.me:
 			alias = l.node
@@ -57,11 +58,11 @@ func (c *call) hostnames() {
 // hostLines are the interfaces of nodes that are there, last first.
 func (c *call) hostLines() []*hostLine {
 	mapped := map[string]string{}
-	for m := range c.ofExperiment("v2pmap") {
+	for m := range c.rowsByName("v2pmap") {
 		mapped[strings.ToLower(m.Text("vname"))] = m.Text("node_id")
 	}
 	var list []*hostLine
-	for r := range c.ofExperiment("virt_lans") {
+	for r := range c.rowsByName("virt_lans") {
 		id, ok := mapped[strings.ToLower(r.Text("vnode"))]
 		if !ok || !r.Has("vnode") || !r.Has("vname") {
 			continue
@@ -106,11 +107,11 @@ func (c *call) hostAddrs(lan testbed.Row, id string) []string {
 	return list
 }
 
-// reach notes for each node the first LAN that it shares with the asker, who
-// goes through its own in the order of the lines.
-func (c *call) reach(lines []*hostLine) {
+// reach notes for each node the first LAN that it shares with me, in the
+// order of my lines.
+func reach(lines []*hostLine, me string) {
 	for _, mine := range lines {
-		if mine.id != c.who.id {
+		if mine.id != me {
 			continue
 		}
 		for _, l := range lines {
@@ -121,8 +122,8 @@ func (c *call) reach(lines []*hostLine) {
 	}
 }
 
-// ofExperiment are the rows of the asker's experiment, by its names.
-func (c *call) ofExperiment(table string) iter.Seq[testbed.Row] {
+// rowsByName are the rows of the asker's experiment, by its names.
+func (c *call) rowsByName(table string) iter.Seq[testbed.Row] {
 	return func(yield func(testbed.Row) bool) {
 		for r := range c.db.Where(table, "eid", c.who.eid) {
 			if r.Is("pid", c.who.pid) && !yield(r) {

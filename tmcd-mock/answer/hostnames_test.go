@@ -48,3 +48,12 @@ func TestHostNames(t *testing.T) {
 		})
 	}
 }
+
+// TestHostNamesCase: a name in another case finds the node, but not its lines.
+func TestHostNamesCase(t *testing.T) {
+	const want = "NAME=c-l2 IP=10.2.0.3 ALIASES='c-0 c'\n" +
+		"NAME=b-l2 IP=10.2.0.2 ALIASES='b-1 b'\nNAME=b-l1 IP=10.1.0.2 ALIASES='b-0  '\nNAME=a-l1 IP=10.1.0.1 ALIASES='a-0  '\n"
+	if got := string(ask(t, smallBed(t, hostnamesBed), "127.0.0.1", answer.TCP, "VNODEID=ONE VERSION=40 hostnames ").Reply); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
