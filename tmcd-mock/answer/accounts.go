@@ -221,7 +221,7 @@ func (c *call) root(in []login, trusts []string) int {
 
 // plabSlice: a vnode of a kind that PlanetLab has.
 func (c *call) plabSlice() bool {
-	return c.who.vnode && c.db.First("node_types", "type", c.who.node.Text("type")).Bool("isplabdslice")
+	return c.who.vnode && c.who.own.Bool("isplabdslice")
 }
 
 func (c *call) userLine(l *login, own int, others []int, root int) string {

@@ -28,7 +28,7 @@ const (
 func (c *call) audience() audience {
 	_, listed := c.typeAttribute("project_accounts")
 	switch {
-	case c.who.isControl():
+	case c.who.phys.Is("role", "ctrlnode"):
 		return ofEveryone
 	case listed:
 		return ofType
@@ -38,14 +38,6 @@ func (c *call) audience() audience {
 		return ofExperiment
 	}
 	return ofVisitors
-}
-
-// isControl: a control node, or a vnode on one.
-func (a *asker) isControl() bool {
-	if a.vnode {
-		return a.phys.Is("role", "ctrlnode")
-	}
-	return a.node.Is("role", "ctrlnode")
 }
 
 // typeAttribute is an attribute of the asker's own type.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"strconv"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -32,7 +31,7 @@ type hostOf struct {
 // (docs/spec/protocol.md §6).
 func (c *call) hostnames() {
 	lines := c.hostLines()
-	me := cmp.Or(c.q.Request.NodeID(), c.who.id) // as the request writes it, in its case
+	me := c.who.called // in the case of the request
 	reach(lines, me)
 	for _, l := range lines {
 		alias := " "
@@ -133,30 +132,12 @@ func (c *call) rowsByName(table string) iter.Seq[testbed.Row] {
 	}
 }
 
-// inetAddr reads an address as C's inet_aton does, with 1 to 4 numbers of
-// which the last fills what is left; 0.0.0.0 for what is none.
+// inetAddr is an address as C reads it, 0.0.0.0 for what is none.
 func inetAddr(s string) string {
-	parts := strings.Split(s, ".")
-	var addr uint64
-	for i, p := range parts {
-		base := 10
-		if digits, ok := strings.CutPrefix(strings.ToLower(p), "0x"); ok {
-			p, base = digits, 16
-		} else if len(p) > 1 && p[0] == '0' {
-			base = 8
-		}
-		bits := 8
-		if i == len(parts)-1 {
-			bits = 32 - 8*i
-		}
-		n, err := strconv.ParseUint(p, base, max(bits, 1))
-		if err != nil || len(parts) > 4 {
-			return "0.0.0.0"
-		}
-		addr = addr<<bits | n
+	if a, ok := dotted(s); ok {
+		return a.String()
 	}
-	return strconv.FormatUint(addr>>24, 10) + "." + strconv.FormatUint(addr>>16&255, 10) + "." +
-		strconv.FormatUint(addr>>8&255, 10) + "." + strconv.FormatUint(addr&255, 10)
+	return "0.0.0.0"
 }
 
 // collate compares as the database sorts: without case, as if all were upper.
