@@ -58,8 +58,16 @@ func (c *call) blobs() {
 			list = append(list, protocol.Blob{URL: "frisbee://" + b.Text("path"), Action: b.Text("action")})
 		}
 	}
-	c.reply(list)
+	all := list.Append(nil, c.version)
+	if len(all) >= maxBlobs {
+		c.refuse("%d bytes of blobs", len(all))
+		return
+	}
+	c.out = append(c.out, all...)
 }
+
+// maxBlobs: tmcd sends all blobs at once, so many bytes or none.
+const maxBlobs = 2048
 
 func (c *call) startupCmd() {
 	command := c.who.node.Text("startupcmd")
