@@ -67,19 +67,40 @@ func (c *call) routing() {
 	c.reply(r)
 }
 
-// routeList is the same for simulators: always with routes.
+// routeList has the routes of every name that is mapped to the node: a
+// simulator may have several, a node without a row in v2pmap has none.
 func (c *call) routeList() {
-	c.reply(protocol.RouteList{Type: c.who.node.Text("routertype"), Routes: c.routes()})
+	kind := c.who.node.Text("routertype")
+	if kind == "" {
+		return
+	}
+	mapped := map[string]bool{}
+	for m := range c.db.Where("v2pmap", "exptidx", c.who.exptidx) {
+		if m.Is("node_id", c.who.id) {
+			mapped[strings.ToLower(m.Text("vname"))] = true
+		}
+	}
+	c.linef("ROUTERTYPE=%s", kind)
+	for r := range c.db.Where("virt_routes", "exptidx", c.who.exptidx) {
+		if mapped[strings.ToLower(r.Text("vname"))] {
+			c.linef("ROUTE NODE=%s SRC=%s DEST=%s DESTTYPE=%s DESTMASK=%s NEXTHOP=%s COST=%s", r.Text("vname"), r.Text("src"),
+				destination(r), r.Text("dst_type"), r.Text("dst_mask"), r.Text("nexthop"), r.Text("cost"))
+		}
+	}
+}
+
+// destination is where a route leads: for a net without the host's bits.
+func destination(r testbed.Row) string {
+	if r.Is("dst_type", "net") {
+		return masked(r.Text("dst"), r.Text("dst_mask"))
+	}
+	return r.Text("dst")
 }
 
 func (c *call) routes() []protocol.Route {
 	var list []protocol.Route
 	for r := range c.ofNode("virt_routes", "vname") {
-		dst := r.Text("dst")
-		if r.Is("dst_type", "net") {
-			dst = masked(dst, r.Text("dst_mask"))
-		}
-		list = append(list, protocol.Route{Node: c.who.nickname, Dest: dst, DestType: r.Text("dst_type"),
+		list = append(list, protocol.Route{Node: c.who.nickname, Dest: destination(r), DestType: r.Text("dst_type"),
 			DestMask: r.Text("dst_mask"), NextHop: r.Text("nexthop"), Cost: r.Int("cost"), Src: r.Text("src")})
 	}
 	return list
