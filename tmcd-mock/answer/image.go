@@ -18,14 +18,31 @@ func (c *call) partition(osid string) testbed.Row {
 	return testbed.Row{}
 }
 
-// image is what the node's default OS was loaded from.
-func (c *call) image() testbed.Row {
+// imageOf names a version of an image.
+type imageOf struct{ pid, gid, name, version string }
+
+// nodeImage is what the node's default OS was loaded from. The project and the
+// group are those that own it, by number; without them it has no name.
+func (c *call) nodeImage() (img imageOf, ok bool) {
 	osid := c.who.node.Text("def_boot_osid")
 	if osid == "" {
-		return testbed.Row{}
+		return img, false
 	}
-	p := c.partition(osid)
-	return c.imageVersion(p.Text("imageid"), p.Text("imageid_version"))
+	var p testbed.Row // the first by number
+	for q := range c.db.Where("partitions", "node_id", c.who.id) {
+		if q.Is("osid", osid) && (p.IsZero() || q.Int("partition") < p.Int("partition")) {
+			p = q
+		}
+	}
+	for v := range c.db.Where("image_versions", "imageid", p.Text("imageid")) {
+		if !v.Is("version", p.Text("imageid_version")) {
+			continue
+		}
+		project := c.db.First("projects", "pid_idx", v.Text("pid_idx"))
+		group := c.db.First("groups", "gid_idx", v.Text("gid_idx"))
+		return imageOf{project.Text("pid"), group.Text("gid"), v.Text("imagename"), v.Text("version")}, !project.IsZero() && !group.IsZero()
+	}
+	return img, false
 }
 
 // imageVersion is the row of one version of an image.
@@ -39,8 +56,8 @@ func (c *call) imageVersion(id, version string) testbed.Row {
 }
 
 func (c *call) imageInfo() {
-	if img := c.image(); !img.IsZero() {
-		c.linef("PID='%s' GID='%s' NAME='%s' VERSION='%s'", img.Text("pid"), img.Text("gid"), img.Text("imagename"), img.Text("version"))
+	if img, ok := c.nodeImage(); ok {
+		c.linef("PID='%s' GID='%s' NAME='%s' VERSION='%s'", img.pid, img.gid, img.name, img.version)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"strings"
 
-	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
 
@@ -13,59 +12,76 @@ func (c *call) jailConfig() {
 	if !c.who.vnode {
 		return
 	}
-	j := protocol.JailConfig{EventServer: c.site.EventServer}
 	if !c.who.jailed {
 		if c.who.geni { // a sliver without a jail of its own
-			c.reply(j)
+			c.linef(`EVENTSERVER="%s"`, c.site.EventServer)
 		}
 		return
 	}
-	node := c.who.node
-	c.jailAddress(&j)
-	j.PortLow, j.PortHigh = 0, 65535
+	if ip, mask := c.jailAddress(); ip != "" {
+		c.linef(`JAILIP="%s,%s"`, ip, mask)
+	}
+	if mac := control(c.db, c.who.id).Text("mac"); mac != "" && mac != "000000000000" {
+		c.linef(`CTRLMAC="%s"`, mac)
+	}
+	low, high := 0, 65535
 	if r := c.db.First("ipport_ranges", "exptidx", c.who.exptidx); !r.IsZero() {
-		j.PortLow, j.PortHigh = r.Int("low"), r.Int("high")
+		low, high = r.Int("low"), r.Int("high")
 	}
-	j.SSHDPort = node.Int("sshdport")
-	j.SysVIPC, j.InetRaw, j.BPFRO, j.InAddrAny, j.IPFW, j.IPDivert = true, true, true, true, true, true
-	j.Routing, j.DevMem = c.who.local, c.who.local
-	j.ElabInElab = c.who.expt.Bool("elab_in_elab")
-	j.VDSize = c.hostAttribute("virtnode_disksize")
-	for a := range c.db.Where("node_attributes", "node_id", c.who.id) {
-		if a.Is("attrkey", "root_password") && a.Has("attrvalue") {
-			j.RootHash = c.crypt(a.Text("attrvalue"))
-		}
+	c.linef(`PORTRANGE="%d,%d"`, low, high)
+	c.linef("SSHDPORT=%d", c.who.node.Int("sshdport"))
+	for _, permission := range []string{"SYSVIPC", "INETRAW", "BPFRO", "INADDRANY", "IPFW", "IPDIVERT"} {
+		c.linef("%s=1", permission)
 	}
-	for l := range c.ofNode("virt_lans", "vnode") {
-		if ip, err := netip.ParseAddr(l.Text("ip")); err == nil {
-			j.IPAddrs = append(j.IPAddrs, ip)
-		}
+	c.linef("ROUTING=%d\nDEVMEM=%d", digit(c.who.local), digit(c.who.local))
+	c.linef("ELABINELAB=%d", digit(c.who.expt.Bool("elab_in_elab")))
+	c.linef(`EVENTSERVER="%s"`, c.site.EventServer)
+	if size := c.hostAttribute("virtnode_disksize"); size != "" {
+		c.linef("VDSIZE=%s", size)
 	}
-	j.ImageName = c.imageName()
-	c.reply(j)
+	if password := attribute(c.db.Where("node_attributes", "node_id", c.who.id), "root_password"); password != "" {
+		c.linef("ROOTHASH=%s", c.crypt(password))
+	}
+	c.linef(`IPADDRS="%s"`, c.jailAddresses())
+	if name := c.imageName(); name != "" {
+		c.linef(`IMAGENAME="%s"`, name)
+	}
 }
 
-// jailAddress: of the vnode's own control interface, else of its row.
-func (c *call) jailAddress(j *protocol.JailConfig) {
-	ip, mask := c.who.node.Text("jailip"), c.who.node.Text("jailipmask")
-	fallback := c.site.JailMask
-	if i := control(c.db, c.who.id); !i.IsZero() && i.Has("IP") {
-		ip, mask, fallback = i.Text("IP"), i.Text("mask"), c.site.ControlMask
-		if mac := i.Text("mac"); mac != "000000000000" {
-			j.CtrlMAC = mac
+func digit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// jailAddress: of the vnode's own control interface, even an empty one, else
+// of its row.
+func (c *call) jailAddress() (ip, mask string) {
+	row, ipColumn, maskColumn, mask := c.who.node, "jailip", "jailipmask", c.site.JailMask
+	if i := control(c.db, c.who.id); i.Value("IP") != nil {
+		row, ipColumn, maskColumn, mask = i, "IP", "mask", c.site.ControlMask
+	}
+	if row.Value(maskColumn) != nil {
+		mask = row.Text(maskColumn)
+	}
+	return row.Text(ipColumn), mask
+}
+
+// jailAddresses are the vnode's addresses in the experiment. One that is empty
+// leaves no comma of its own, so that those at the end leave one.
+func (c *call) jailAddresses() string {
+	var b strings.Builder
+	comma := ""
+	for l := range c.ofNode("virt_lans", "vnode") {
+		b.WriteString(comma)
+		comma = ""
+		if ip := l.Text("ip"); ip != "" {
+			b.WriteString(ip)
+			comma = ","
 		}
 	}
-	if mask == "" {
-		mask = fallback
-	}
-	a, err := netip.ParseAddr(ip)
-	if err != nil {
-		return
-	}
-	j.JailIP = a
-	if m, err := netip.ParseAddr(mask); err == nil {
-		j.JailMask = m
-	}
+	return b.String()
 }
 
 // hostAttribute is an attribute of the host's type, else of the host itself.
@@ -99,16 +115,16 @@ func masked(ip, mask string) string {
 	return netip.AddrFrom4(x).String()
 }
 
-// imageName is pid,gid,name:version of what is on the node's first partition;
-// "" if that is unknown.
+// imageName is pid,gid,name:version of what the node's default OS came from, as
+// far as mkvnode of this version understands; "" if that is unknown.
 func (c *call) imageName() string {
-	img := c.image()
-	if img.IsZero() {
+	img, ok := c.nodeImage()
+	if !ok {
 		return ""
 	}
-	name := strings.Join([]string{img.Text("pid"), img.Text("gid"), img.Text("imagename")}, ",")
-	if c.site.ImageProvenance {
-		name += ":" + img.Text("version")
+	name := strings.Join([]string{img.pid, img.gid, img.name}, ",")
+	if c.version >= 39 && c.site.ImageProvenance {
+		name += ":" + img.version
 	}
 	return name
 }

@@ -1,6 +1,9 @@
 package answer
 
 import (
+	"cmp"
+	"slices"
+
 	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
@@ -113,14 +116,28 @@ func (c *call) ofNode(table, column string) func(func(testbed.Row) bool) {
 	}
 }
 
-// control is the row of a node's control interface.
+// control is the row of a node's control interface, the first by card and port
+// if there are several.
 func control(db *testbed.DB, node string) testbed.Row {
-	for i := range db.Where("interfaces", "node_id", node) {
-		if i.Is("role", "ctrl") {
-			return i
-		}
+	for _, i := range controls(db, node) {
+		return i
 	}
 	return testbed.Row{}
+}
+
+// controls are a node's control interfaces in the order of the table's key,
+// which is that of whatever is looked up by the key's first columns.
+func controls(db *testbed.DB, node string) []testbed.Row {
+	var list []testbed.Row
+	for i := range db.Where("interfaces", "node_id", node) {
+		if i.Is("role", "ctrl") {
+			list = append(list, i)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b testbed.Row) int {
+		return cmp.Or(cmp.Compare(a.Int("card"), b.Int("card")), cmp.Compare(a.Int("port"), b.Int("port")))
+	})
+	return list
 }
 
 // topologyMap sends a file of the experiment as it is.
