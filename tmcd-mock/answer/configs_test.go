@@ -150,3 +150,73 @@ func TestImageNames(t *testing.T) {
 		})
 	}
 }
+
+// TestPlabConfig: only for slices, whose address is their host's.
+func TestPlabConfig(t *testing.T) {
+	slice := "  node_types: [{type: plabslice, isplabdslice: 1}]\n"
+	const request = "10.9.0.1 VNODEID=slice VERSION=40 plabconfig"
+	asks(t, configBed(t, ""), map[string]string{request: "", "10.0.0.1 VNODEID=vm1 VERSION=40 plabconfig": ""})
+	asks(t, configBed(t, slice), map[string]string{request: "SSHDPORT=30003 SVCSLICE=0 IPADDR=10.9.0.1 ELVIND_PORT=2917 \n",
+		"10.9.0.1 VERSION=40 plabconfig": ""})
+	asks(t, configBed(t, slice+"  plab_slices: [{pid: p, eid: e, slicename: x, admin: 1}]\n"+
+		"  node_attributes: [{node_id: far, attrkey: elvind_port, attrvalue: '2918'}]\n"),
+		map[string]string{request: "SSHDPORT=30003 SVCSLICE=1 IPADDR=10.9.0.1 ELVIND_PORT=2918 \n"})
+}
+
+// TestWatchdogInfo: which interval is whose, and that what no row says is -1.
+func TestWatchdogInfo(t *testing.T) {
+	const slice = "10.9.0.1 VNODEID=slice VERSION=28 watchdoginfo"
+	plab := "  node_types: [{type: plabslice, isplabdslice: 1}]\n"
+	asks(t, configBed(t, ""), map[string]string{
+		slice: "INTERVAL=3600 ISALIVE=60 NTPDRIFT=0 CVSUP=43200 RUSAGE=18000 HOSTKEYS=59999940 DHCPDCONF=300\n",
+		"10.0.0.1 VNODEID=vm1 VERSION=29 watchdoginfo": "INTERVAL=3600 ISALIVE=300 NTPDRIFT=0 CVSUP=0 RUSAGE=18000 HOSTKEYS=0 DHCPDCONF=300 SETROOTPSWD=3600\n",
+		"10.0.0.1 VERSION=28 watchdoginfo":             "INTERVAL=3600 ISALIVE=180 NTPDRIFT=14400 CVSUP=0 RUSAGE=18000 HOSTKEYS=59999940 DHCPDCONF=300\n",
+	})
+	asks(t, configBed(t, plab), map[string]string{slice: "INTERVAL=3600 ISALIVE=600 NTPDRIFT=0 CVSUP=0 RUSAGE=18000 HOSTKEYS=59999940 DHCPDCONF=300\n"})
+	asks(t, configBed(t, plab+"  plab_slices: [{pid: p, eid: e, admin: 1}]\n  reserved: [{node_id: pc1, sharing_mode: x}]\n"), map[string]string{
+		slice: "INTERVAL=3600 ISALIVE=0 NTPDRIFT=0 CVSUP=0 RUSAGE=18000 HOSTKEYS=59999940 DHCPDCONF=300\n",
+		"10.0.0.1 VNODEID=vm1 VERSION=28 watchdoginfo": "INTERVAL=3600 ISALIVE=0 NTPDRIFT=0 CVSUP=0 RUSAGE=18000 HOSTKEYS=0 DHCPDCONF=300\n",
+		"10.0.0.1 VERSION=28 watchdoginfo":             "INTERVAL=3600 ISALIVE=180 NTPDRIFT=14400 CVSUP=0 RUSAGE=60 HOSTKEYS=59999940 DHCPDCONF=300\n",
+	})
+	const some = `tables:
+  sitevariables:
+    - {name: watchdog/interval, value: "7", defaultvalue: "60"}
+    - {name: watchdog/ntpdrift, value: "", defaultvalue: ""}
+    - {name: watchdog/isalive/local, value: "", defaultvalue: "2"}
+    - {name: watchdog/hostkeys, defaultvalue: "0"}
+`
+	asks(t, configBed(t, "  nodes: []\n"+some), map[string]string{
+		"10.0.0.1 VERSION=28 watchdoginfo": "INTERVAL=420 ISALIVE=120 NTPDRIFT=-1 CVSUP=0 RUSAGE=-1 HOSTKEYS=0 DHCPDCONF=-1\n"})
+	asks(t, configBed(t, "  nodes: []\ntables: {sitevariables: []}\n"), map[string]string{"10.0.0.1 VERSION=28 watchdoginfo": ""})
+}
+
+// TestSubConfig: a network processor learns both ends of its link, a mote its
+// console; only from version 24.
+func TestSubConfig(t *testing.T) {
+	rows := `
+  nodes:
+    - {node_id: ixp1, type: ixp-bv, phys_nodeid: pc2, role: testnode}
+    - {node_id: ixp2, type: ixp-bv, phys_nodeid: pc2, role: testnode}
+    - {node_id: ixp3, type: ixp-bv, phys_nodeid: pc2, role: testnode}
+    - {node_id: mote, type: mica2, phys_nodeid: pc2, role: testnode}
+    - {node_id: odd, type: other, phys_nodeid: pc2, role: testnode}
+  reserved: [{node_id: ixp1, pid: p, eid: e, exptidx: 100, vname: net}, {node_id: ixp2, pid: p, eid: e, exptidx: 100, vname: net2}]
+  interfaces:
+    - {node_id: ixp1, card: 4, iface: eth0, role: ctrl, IP: 10.4.2.1}
+    - {node_id: pc2, card: 4, iface: eth9, role: other, IP: 10.4.2.2, mask: 255.255.255.128}
+    - {node_id: ixp2, card: 5, iface: eth0, role: ctrl, IP: 10.5.2.1}
+    - {node_id: pc2, card: 5, iface: eth10, role: other, IP: 10.5.2.2}
+    - {node_id: ixp3, card: 4, iface: eth0, role: ctrl}
+  tiplines: [{node_id: mote, server: ops, portnum: 4501}]
+`
+	asks(t, configBed(t, rows), map[string]string{
+		"10.0.0.2 VNODEID=ixp1 VERSION=24 subconfig": "IXP_IP=\"10.4.2.1\"\nIXP_IFACE=\"eth0\"\nIXP_BCAST=\"10.4.2.127\"\nIXP_HOSTNAME=\"net\"\n" +
+			"HOST_IP=\"10.4.2.2\"\nHOST_IFACE=\"eth9\"\nNETMASK=\"255.255.255.128\"\n",
+		"10.0.0.2 VNODEID=ixp1 VERSION=23 subconfig": "",
+		"10.0.0.2 VNODEID=ixp2 VERSION=40 subconfig": "", // no mask
+		"10.0.0.2 VNODEID=ixp3 VERSION=40 subconfig": "", // no address
+		"10.0.0.2 VNODEID=mote VERSION=40 subconfig": "TYPE=mica2\nCAPSERVER=ops\nCAPPORT=4501\n",
+		"10.0.0.2 VNODEID=odd VERSION=40 subconfig":  "",
+		"10.0.0.2 VERSION=40 subconfig":              "",
+	})
+}

@@ -63,6 +63,8 @@ func handlers() []handler {
 		{"ntpinfo", (*call).ntpInfo},
 		{"ntpdrift", (*call).ntpDrift},
 		{"jailconfig", (*call).jailConfig},
+		{"plabconfig", (*call).sliceConfig},
+		{"subconfig", (*call).subConfig},
 		{"sdparams", func(c *call) { c.linef("reg=300 agg=5 load=1 expt=5 ctl=1000") }},
 		{"programs", (*call).programs},
 		{"syncserver", (*call).syncServer},
@@ -70,7 +72,7 @@ func handlers() []handler {
 		{"eventkey", func(c *call) { c.reply(protocol.EventKey(c.who.expt.Text("eventkey"))) }},
 		{"fullconfig", (*call).fullConfig}, // runs the others
 		{"routelist", (*call).routeList},
-		{"role", func(c *call) { c.reply(protocol.Role(c.who.reserved.Text("erole"))) }},
+		{"role", func(c *call) { c.linef("%s", c.who.reserved.Text("erole")) }},
 		{"rusage", (*call).rusage},
 		{"watchdoginfo", (*call).watchdogInfo},
 		{"hostkeys", (*call).hostKeys},

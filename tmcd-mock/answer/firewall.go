@@ -2,65 +2,157 @@ package answer
 
 import (
 	"cmp"
+	"fmt"
+	"iter"
 	"slices"
+	"strings"
 
 	"emujail/tmcd-mock/testbed"
 )
 
-// firewallInfo gives the rules of a vnode's firewall to its host. The vnode
-// itself, and all others, have none.
+// firewall is what firewallInfo found out about the asker's firewall.
+type firewall struct {
+	kind, style, log string
+	name             string // of its rules
+	card, vlan       string // MAC address of the interface, VLAN
+}
+
+// firewallInfo gives a firewall its rules. Vnodes and the hosts of vnodes are
+// firewalled by the host, so a vnode itself knows nothing of it; for the other
+// nodes a node of the experiment may be the firewall, which the others learn.
 func (c *call) firewallInfo() {
-	style := ""
-	if c.who.vnode && !c.who.asVNode {
-		for v := range c.ofNode("virt_nodes", "vname") {
-			style = v.Text("firewall_style")
-		}
+	find := c.nodeFirewall
+	if c.firewalledByHost() {
+		find = c.hostFirewall
 	}
-	if style == "" {
-		c.linef("TYPE=none")
+	fw, ok := find()
+	if !ok {
 		return
 	}
-	const kind = "iptables-domU"
-	c.linef("TYPE=%s STYLE=%s IN_IF=na OUT_IF=na IN_VLAN=0 OUT_VLAN=0", kind, style)
+	c.linef("TYPE=%s STYLE=%s IN_IF=%s OUT_IF=%s IN_VLAN=%s OUT_VLAN=%s", fw.kind, fw.style, fw.card, fw.card, fw.vlan, fw.vlan)
+	if c.version >= 26 && fw.log != "" {
+		c.linef("LOG=%s", fw.log)
+	}
 	c.firewallVars()
-	c.firewallRules(kind, style)
+	c.firewallRules(fw)
 	if c.version >= 25 {
 		c.firewallHosts()
 	}
+	if c.version >= 34 {
+		c.firewallServers()
+	}
+}
+
+func (c *call) firewalledByHost() bool {
+	role := c.who.reserved.Text("erole")
+	return c.who.vnode || role == "virthost" || role == "sharedhost"
+}
+
+// hostFirewall is the firewall that the host makes, for a vnode or for itself.
+// When there is none that is said already.
+func (c *call) hostFirewall() (fw firewall, ok bool) {
+	for v := range c.ofNode("virt_nodes", "vname") {
+		if c.who.asVNode || v.Value("firewall_style") == nil {
+			continue
+		}
+		fw = firewall{kind: "iptables-dom0", style: v.Text("firewall_style"), log: v.Text("firewall_log"), card: "na", vlan: "0"}
+		if c.who.vnode {
+			fw.kind = "iptables-domU"
+		}
+		// A host that isn't shared has no rules of its own: the original asks
+		// for them by a name that it never set.
+		if c.who.vnode || c.who.sharing != "" {
+			fw.name = c.who.nickname
+		}
+		return fw, true
+	}
+	c.linef("TYPE=none")
+	return fw, false
+}
+
+// nodeFirewall is the asker, if it is its experiment's firewall. When it isn't,
+// what it learns instead is said already.
+func (c *call) nodeFirewall() (fw firewall, ok bool) {
+	node, card, row := c.firewallNode()
+	virt := c.virtFirewall(row.Text("fwname"))
+	if node == "" || virt.IsZero() {
+		c.linef("TYPE=none")
+		return fw, false
+	}
+	fw = firewall{kind: virt.Text("type"), style: virt.Text("style"), log: virt.Text("log"), card: card.Text("mac"),
+		vlan: cmp.Or(row.Text("vlan"), "0"), name: row.Text("fwname")}
+	if c.who.sharing != "" {
+		fw.name = c.who.nickname
+	}
+	if node == c.who.id {
+		return fw, true
+	}
+	ip := card.Text("IP")
+	if fw.kind == "ipfw2-vlan" || fw.kind == "iptables-vlan" {
+		ip = "0.0.0.0" // the switch enforces it, nothing to do for the node
+	}
+	c.linef("TYPE=remote FWIP=%s", ip)
+	return fw, false
+}
+
+// firewallNode is the node that is the experiment's firewall, with its control
+// interface and the firewall's row: the first by name that there is.
+func (c *call) firewallNode() (node string, card, row testbed.Row) {
+	for _, f := range byName(c.named("firewalls"), "fwname") {
+		for r := range c.db.Where("reserved", "vname", f.Text("fwname")) {
+			if !r.Is("pid", c.who.pid) || !r.Is("eid", c.who.eid) {
+				continue
+			}
+			if i := control(c.db, r.Text("node_id")); !i.IsZero() {
+				return r.Text("node_id"), i, f
+			}
+		}
+	}
+	return "", card, row
+}
+
+func (c *call) virtFirewall(name string) testbed.Row {
+	for v := range c.named("virt_firewalls") {
+		if v.Is("fwname", name) {
+			return v
+		}
+	}
+	return testbed.Row{}
 }
 
 func (c *call) firewallVars() {
 	if c.version >= 22 {
-		gateway := c.db.SiteVar("node/gw_ip")
-		if gateway == "" {
-			gateway = c.site.Gateway
-		}
-		c.firewallVar("EMULAB_GWIP", gateway)
-		if mac := c.db.SiteVar("node/gw_mac"); mac != "" {
-			c.firewallVar("EMULAB_GWMAC", mac)
+		mac := c.db.First("sitevariables", "name", "node/gw_mac")
+		if mac.Value("value") != nil {
+			c.firewallVar("EMULAB_GWIP", c.site.Gateway)
+			c.firewallVar("EMULAB_GWMAC", mac.Text("value"))
 		}
 		for v := range c.db.Rows("default_firewall_vars") {
-			c.firewallVar(v.Text("name"), v.Text("value"))
+			if v.Value("name") != nil && v.Value("value") != nil {
+				c.firewallVar(v.Text("name"), v.Text("value"))
+			}
 		}
 	}
-	c.firewallVar("EMULAB_SSHDPORT", c.who.node.Text("sshdport"))
+	if c.who.vnode {
+		c.firewallVar("EMULAB_SSHDPORT", c.who.node.Text("sshdport"))
+	}
 }
 
 func (c *call) firewallVar(name, value string) { c.linef(`VAR=%s VALUE="%s"`, name, value) }
 
 // firewallRules: the experiment's own, then the default ones of the style.
-func (c *call) firewallRules(kind, style string) {
+func (c *call) firewallRules(fw firewall) {
 	var rules []testbed.Row
-	for r := range c.db.Where("firewall_rules", "exptidx", c.who.exptidx) {
-		if r.Is("fwname", c.who.nickname) {
+	for r := range c.named("firewall_rules") {
+		if fw.name != "" && r.Is("fwname", fw.name) {
 			rules = append(rules, r)
 		}
 	}
 	byNumber := func(a, b testbed.Row) int { return cmp.Compare(a.Int("ruleno"), b.Int("ruleno")) }
 	slices.SortStableFunc(rules, byNumber)
 	own := len(rules)
-	for r := range c.db.Where("default_firewall_rules", "type", kind) {
-		if r.Is("style", style) && r.Bool("enabled") {
+	for r := range c.db.Where("default_firewall_rules", "type", fw.kind) {
+		if r.Is("style", fw.style) && r.Bool("enabled") {
 			rules = append(rules, r)
 		}
 	}
@@ -70,26 +162,38 @@ func (c *call) firewallRules(kind, style string) {
 	}
 }
 
-// firewallHosts names the nodes behind the firewall, from version 26 on with
-// their MAC addresses, and from 34 on the servers.
+// firewallHosts names the nodes behind the firewall with each control address,
+// from version 26 on with the MAC address.
 func (c *call) firewallHosts() {
-	for r := range c.db.Where("reserved", "exptidx", c.who.exptidx) {
-		i := control(c.db, r.Text("node_id"))
-		switch {
-		case i.IsZero():
-		case c.version < 26:
-			c.linef("HOST=%s CNETIP=%s", r.Text("vname"), i.Text("IP"))
-		default:
-			c.linef("HOST=%s CNETIP=%s CNETMAC=%s", r.Text("vname"), i.Text("IP"), i.Text("mac"))
+	for _, r := range byName(c.db.Where("reserved", "exptidx", c.who.exptidx), "vname") {
+		for _, i := range controls(c.db, r.Text("node_id")) {
+			line := fmt.Sprintf("HOST=%s CNETIP=%s", r.Text("vname"), i.Text("IP"))
+			if c.version >= 26 {
+				line += " CNETMAC=" + i.Text("mac")
+			}
+			c.linef("%s", line)
 		}
 	}
-	if c.version < 34 {
-		return
+}
+
+// byName sorts rows as they come from a key that has the experiment and then
+// this column.
+func byName(rows iter.Seq[testbed.Row], column string) []testbed.Row {
+	return slices.SortedStableFunc(rows, func(a, b testbed.Row) int { return collate(a.Text(column), b.Text(column)) })
+}
+
+// firewallServers names the testbed's servers that are on the control network.
+func (c *call) firewallServers() {
+	servers := map[string]bool{"boss": true, "ops": true, "fs": true}
+	for s := range c.db.Rows("subbosses") {
+		if !s.Bool("disabled") {
+			servers[strings.ToLower(s.Text("subboss_id"))] = true
+		}
 	}
-	for n := range c.db.Rows("nodes") {
-		if n.Is("role", "ctrlnode") {
-			i := control(c.db, n.Text("node_id"))
-			c.linef("SERVER=%s CNETIP=%s CNETMAC=%s", n.Text("node_id"), i.Text("IP"), i.Text("mac"))
+	network := masked(c.site.ControlNet, c.site.ControlMask)
+	for i := range c.db.Rows("interfaces") {
+		if i.Is("role", "ctrl") && servers[strings.ToLower(i.Text("node_id"))] && masked(i.Text("IP"), c.site.ControlMask) == network {
+			c.linef("SERVER=%s CNETIP=%s CNETMAC=%s", i.Text("node_id"), i.Text("IP"), i.Text("mac"))
 		}
 	}
 }
