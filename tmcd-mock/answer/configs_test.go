@@ -151,6 +151,23 @@ func TestImageNames(t *testing.T) {
 	}
 }
 
+// TestPrograms: none on a blackbox, and what the versions know.
+func TestPrograms(t *testing.T) {
+	rows := `
+  nodes: [{node_id: vm2, taint_states: "dangerous,blackbox"}]
+  virt_programs:
+    - {exptidx: 100, vnode: a, vname: one, command: "a\nb 'c'", dir: /tmp, timeout: 0, expected_exit_code: 3}
+    - {exptidx: 100, vnode: a, vname: two, command: x, dir: ""}
+    - {exptidx: 100, vnode: b, vname: one, command: x}
+`
+	asks(t, configBed(t, rows), map[string]string{
+		"10.0.0.1 VNODEID=vm1 VERSION=40 programs": "UID=alice\nAGENT=one DIR=/tmp TIMEOUT=0 EXPECTED_EXIT_CODE=3 COMMAND='a\nb 'c''\nAGENT=two COMMAND='x'\n",
+		"10.0.0.1 VNODEID=vm1 VERSION=22 programs": "UID=alice\nAGENT=one COMMAND='a\nb 'c''\nAGENT=two COMMAND='x'\n",
+		"10.0.0.1 VNODEID=vm1 VERSION=12 programs": "UID=alice\nAGENT=one\nAGENT=two\n",
+		"10.0.0.1 VNODEID=vm2 VERSION=40 programs": "",
+	})
+}
+
 // TestPlabConfig: only for slices, whose address is their host's.
 func TestPlabConfig(t *testing.T) {
 	slice := "  node_types: [{type: plabslice, isplabdslice: 1}]\n"
@@ -219,4 +236,50 @@ func TestSubConfig(t *testing.T) {
 		"10.0.0.2 VNODEID=odd VERSION=40 subconfig":  "",
 		"10.0.0.2 VERSION=40 subconfig":              "",
 	})
+}
+
+// TestReportArguments: what the original's scanning takes for an argument, and
+// what it leaves.
+func TestReportArguments(t *testing.T) {
+	for _, tc := range []struct{ request, table, column, want, reply string }{
+		{"rusage LA1=0.5LA5= 0.25\tLA15=1e1 DUSED=7junk ", "node_rusage", "disk_used", "7", "UPDATE=3\n"},
+		{"rusage LA1=0.5LA5= 0.25\tLA15=1e1 DUSED=7junk ", "node_rusage", "load_5min", "0.25", "UPDATE=3\n"},
+		{"rusage  LA1=1 LA5=1 LA15=1 DUSED=1 ", "node_rusage", "disk_used", "", ""},
+		{"rusage LA1=1 LA5=1 LA15=x DUSED=1 ", "node_rusage", "disk_used", "", ""},
+		{"hostinfo CDVERSION=a-1_2 ", "nodes", "cd_version", "a-1", ""},
+		{"hostinfo CDVERSION=_2 ", "nodes", "cd_version", "old", ""},
+		{"hostinfo  CDVERSION=a ", "nodes", "cd_version", "old", ""},
+		{"hostinfo a ", "nodes", "cd_version", "old", ""},
+		{"hostinfo CDVERSION=0123456789012345678901234567890123 ", "nodes", "cd_version", "0123456789012345678901234567890", ""},
+		{"hostkeys ", "node_hostkeys", "sshrsa_v2", "", ""},
+		{"hostkeys ssh_host_rsa_key='k'SSH_HOST_DSA_KEY='d'", "node_hostkeys", "sshrsa_v2", "k", ""},
+		{"hostkeys SSH_HOST_RSA_KEY='k'\n", "node_hostkeys", "sshrsa_v2", "old", ""},
+		{"hostkeys SSH_HOST_DSA_KEY='k' ", "node_hostkeys", "sshrsa_v2", "", ""},
+	} {
+		tb := configBed(t, "  nodes: [{node_id: pc1, update_accounts: 3, cd_version: old}]\n  node_hostkeys: [{node_id: pc1, sshrsa_v2: old}]\n")
+		if got := string(ask(t, tb, "10.0.0.1", answer.TCP, "VERSION=40 "+tc.request).Reply); got != tc.reply {
+			t.Errorf("%q: reply %q", tc.request, got)
+		}
+		tb.Read(func(db *testbed.DB) {
+			if got := db.First(tc.table, "node_id", "pc1").Text(tc.column); got != tc.want {
+				t.Errorf("%q: %s is %q, want %q", tc.request, tc.column, got, tc.want)
+			}
+		})
+	}
+}
+
+// TestSliceIsAlive: what a slice reports of its usage says that it and its host
+// are up.
+func TestSliceIsAlive(t *testing.T) {
+	for kind, want := range map[string]string{"0": "", "1": "up"} {
+		tb := configBed(t, "  node_types: [{type: plabslice, isplabdslice: "+kind+"}]\n")
+		ask(t, tb, "10.9.0.1", answer.UDP, "VNODEID=slice VERSION=40 rusage LA1=1 LA5=1 LA15=1 DUSED=1 ")
+		tb.Read(func(db *testbed.DB) {
+			for _, id := range []string{"slice", "far"} {
+				if got := db.First("node_status", "node_id", id).Text("status"); got != want {
+					t.Errorf("isplabdslice %s: %s is %q", kind, id, got)
+				}
+			}
+		})
+	}
 }

@@ -106,26 +106,52 @@ func (c *call) isAlive() {
 	c.reply(protocol.IsAlive{Update: update})
 }
 
-// rusage wants all four figures in this order.
+// rusage wants all four figures in this order. From a slice it says, too, that
+// the slice and its host are up.
 func (c *call) rusage() {
 	set := testbed.Columns{"status_timestamp": c.now()}
-	words := strings.Fields(c.args)
-	for i, key := range []string{"LA1", "LA5", "LA15", "DUSED"} {
-		if i >= len(words) || !strings.HasPrefix(words[i], key+"=") {
-			c.refuse("rusage without %s=", key)
-			return
+	rest := c.args
+	for i, f := range []struct{ key, column string }{{"LA1", "load_1min"}, {"LA5", "load_5min"}, {"LA15", "load_15min"}, {"DUSED", "disk_used"}} {
+		if i > 0 {
+			rest = strings.TrimLeft(rest, scanBlanks)
 		}
-		f, ok := leadingFloat(words[i][len(key)+1:])
+		text, ok := strings.CutPrefix(rest, f.key+"=")
 		if !ok {
-			c.refuse("rusage: %s= is no number", key)
+			c.refuse("rusage without %s=", f.key)
 			return
 		}
-		column := map[string]string{"LA1": "load_1min", "LA5": "load_5min", "LA15": "load_15min", "DUSED": "disk_used"}[key]
-		set[column] = f
+		if set[f.column], rest, ok = cutFloat(text); !ok {
+			c.refuse("rusage: %s= is no number", f.key)
+			return
+		}
 	}
 	c.report("rusage", c.args)
 	c.upsertNode("node_rusage", set)
+	if c.inPlabSlice() {
+		for _, id := range []string{c.who.host, c.who.id} {
+			c.change(testbed.Change{Table: "node_status", Op: testbed.Upsert, Where: map[string]string{"node_id": id},
+				Set: testbed.Columns{"status": "up", "status_timestamp": c.now()}})
+		}
+	}
 	c.reply(protocol.Update{Update: c.who.node.Int("update_accounts")})
+}
+
+// scanBlanks are what a blank in a scanf format matches.
+const scanBlanks = " \t\n\v\f\r"
+
+// cutFloat reads what %f reads from the front of s, and gives the rest.
+func cutFloat(s string) (f any, rest string, ok bool) {
+	s = strings.TrimLeft(s, scanBlanks)
+	end := 0
+	for end < len(s) && strings.IndexByte(scanBlanks, s[end]) < 0 {
+		end++
+	}
+	for ; end > 0; end-- {
+		if v, err := strconv.ParseFloat(s[:end], 64); err == nil {
+			return v, s[end:], true
+		}
+	}
+	return nil, s, false
 }
 
 // ntpDrift is kept for local nodes, over TCP.
@@ -164,37 +190,34 @@ func (c *call) bootLog() {
 	c.upsertNode("node_bootlogs", testbed.Columns{"bootlog": text, "bootlog_timestamp": c.now()})
 }
 
-// hostKeys takes KEY='value' words; a kind that isn't among them becomes NULL.
+// hostKeys takes KEY='value' words, separated by blanks or by nothing; a kind
+// that isn't among them becomes NULL, all of them if there is no word.
 func (c *call) hostKeys() {
 	columns := map[string]string{"SSH_HOST_KEY": "sshrsa_v1", "SSH_HOST_RSA_KEY": "sshrsa_v2", "SSH_HOST_DSA_KEY": "sshdsa_v2"}
 	set := testbed.Columns{"sshrsa_v1": nil, "sshrsa_v2": nil, "sshdsa_v2": nil}
-	rest := strings.TrimLeft(c.args, " \n")
-	if rest == "" {
-		return
-	}
-	for rest != "" {
+	for rest := strings.TrimLeft(c.args, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
 		key, after, ok := strings.Cut(rest, "='")
 		value, tail, closed := strings.Cut(after, "'")
-		column := columns[key]
+		column := columns[strings.ToUpper(key)]
 		if !ok || !closed || column == "" || len(value) > 4095 {
 			c.refuse("hostkeys: expected SSH_HOST_RSA_KEY='…' and the like")
 			return
 		}
-		set[column] = value
-		rest = strings.TrimLeft(tail, " \n")
+		set[column], rest = value, tail
 	}
 	c.report("hostkeys", c.args)
 	c.change(testbed.Change{Table: "node_hostkeys", Where: map[string]string{"node_id": c.who.id}, Set: set})
 }
 
+// hostInfo notes the version of the CD that a node booted from.
 func (c *call) hostInfo() {
-	v, ok := strings.CutPrefix(firstWord(c.args), "CDVERSION=")
-	if !ok || v == "" {
-		return
-	}
+	v, _ := strings.CutPrefix(c.args, "CDVERSION=")
 	end := 0
 	for end < min(len(v), 31) && onlyOf(v[end:end+1], "-") {
 		end++
+	}
+	if len(v) == len(c.args) || end == 0 {
+		return
 	}
 	c.report("hostinfo", c.args)
 	c.updateNode(c.who.id, testbed.Columns{"cd_version": v[:end]})

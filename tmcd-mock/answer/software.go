@@ -77,14 +77,29 @@ func (c *call) startupCmd() {
 	c.reply(protocol.StartupCmd{Command: command, UID: c.who.swapper})
 }
 
+// programs are the node's program objects, with what each may lack left out.
 func (c *call) programs() {
-	p := protocol.Programs{UID: c.who.swapper}
-	for r := range c.ofNode("virt_programs", "vnode") {
-		p.Programs = append(p.Programs, protocol.Program{Name: r.Text("vname"), Dir: r.Text("dir"),
-			Timeout: r.Text("timeout"), ExpectedExitCode: r.Text("expected_exit_code"), Command: r.Text("command")})
+	if c.who.tainted("blackbox") {
+		return
 	}
-	if len(p.Programs) > 0 {
-		c.reply(p)
+	head := false
+	for r := range c.ofNode("virt_programs", "vnode") {
+		if !head {
+			c.linef("UID=%s", c.who.swapper)
+			head = true
+		}
+		line := "AGENT=" + r.Text("vname")
+		if c.version >= 23 {
+			for _, o := range []struct{ key, column string }{{"DIR", "dir"}, {"TIMEOUT", "timeout"}, {"EXPECTED_EXIT_CODE", "expected_exit_code"}} {
+				if v := r.Text(o.column); v != "" {
+					line += " " + o.key + "=" + v
+				}
+			}
+		}
+		if c.version >= 13 {
+			line += " COMMAND='" + r.Text("command") + "'"
+		}
+		c.linef("%s", line)
 	}
 }
 
