@@ -3,7 +3,6 @@ package answer
 import (
 	"cmp"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 
@@ -98,7 +97,7 @@ func (c *call) nodeFirewall() (fw firewall, ok bool) {
 // firewallNode is the node that is the experiment's firewall, with its control
 // interface and the firewall's row: the first by name that there is.
 func (c *call) firewallNode() (node string, card, row testbed.Row) {
-	for _, f := range byName(c.named("firewalls"), "fwname") {
+	for f := range c.named("firewalls") {
 		for r := range c.db.Where("reserved", "vname", f.Text("fwname")) {
 			if !r.Is("pid", c.who.pid) || !r.Is("eid", c.who.eid) {
 				continue
@@ -165,7 +164,7 @@ func (c *call) firewallRules(fw firewall) {
 // firewallHosts names the nodes behind the firewall with each control address,
 // from version 26 on with the MAC address.
 func (c *call) firewallHosts() {
-	for _, r := range byName(c.db.Where("reserved", "exptidx", c.who.exptidx), "vname") {
+	for r := range c.db.Where("reserved", "exptidx", c.who.exptidx) {
 		for _, i := range controls(c.db, r.Text("node_id")) {
 			line := fmt.Sprintf("HOST=%s CNETIP=%s", r.Text("vname"), i.Text("IP"))
 			if c.version >= 26 {
@@ -174,12 +173,6 @@ func (c *call) firewallHosts() {
 			c.linef("%s", line)
 		}
 	}
-}
-
-// byName sorts rows as they come from a key that has the experiment and then
-// this column.
-func byName(rows iter.Seq[testbed.Row], column string) []testbed.Row {
-	return slices.SortedStableFunc(rows, func(a, b testbed.Row) int { return collate(a.Text(column), b.Text(column)) })
 }
 
 // firewallServers names the testbed's servers that are on the control network.

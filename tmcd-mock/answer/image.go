@@ -28,12 +28,7 @@ func (c *call) nodeImage() (img imageOf, ok bool) {
 	if osid == "" {
 		return img, false
 	}
-	var p testbed.Row // the first by number
-	for q := range c.db.Where("partitions", "node_id", c.who.id) {
-		if q.Is("osid", osid) && (p.IsZero() || q.Int("partition") < p.Int("partition")) {
-			p = q
-		}
-	}
+	p := c.partition(osid)
 	for v := range c.db.Where("image_versions", "imageid", p.Text("imageid")) {
 		if !v.Is("version", p.Text("imageid_version")) {
 			continue

@@ -116,8 +116,8 @@ func (c *call) ofNode(table, column string) func(func(testbed.Row) bool) {
 	}
 }
 
-// control is the row of a node's control interface, the first by card and port
-// if there are several.
+// control is the row of a node's control interface, the first if there are
+// several.
 func control(db *testbed.DB, node string) testbed.Row {
 	for _, i := range controls(db, node) {
 		return i
@@ -125,8 +125,7 @@ func control(db *testbed.DB, node string) testbed.Row {
 	return testbed.Row{}
 }
 
-// controls are a node's control interfaces in the order of the table's key,
-// which is that of whatever is looked up by the key's first columns.
+// controls are a node's control interfaces, in the order of the table's key.
 func controls(db *testbed.DB, node string) []testbed.Row {
 	var list []testbed.Row
 	for i := range db.Where("interfaces", "node_id", node) {

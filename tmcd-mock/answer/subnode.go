@@ -40,8 +40,9 @@ func (c *call) ixpConfig() {
 	}
 	var host testbed.Row
 	for i := range c.db.Where("interfaces", "node_id", c.who.host) {
-		if i.Is("card", own.Text("card")) && (host.IsZero() || i.Int("port") < host.Int("port")) {
+		if i.Is("card", own.Text("card")) {
 			host = i
+			break
 		}
 	}
 	if host.Value("mask") == nil {

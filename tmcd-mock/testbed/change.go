@@ -39,7 +39,7 @@ func (db *DB) apply(c Change) {
 		maps.Copy(row, c.Set)
 		db.insert(c.Table, row)
 		t := db.tables[c.Table]
-		if t.index == nil {
+		if t.index == nil || lookups(c.Table) != nil {
 			t.reindex(c.Table)
 		} else {
 			t.addToIndex(len(t.rows) - 1)
@@ -72,7 +72,7 @@ func (db *DB) change(c Change, hits []int) {
 		t.rows[i] = n
 	}
 	for col := range c.Set {
-		if slices.Contains(indexes(c.Table), col) {
+		if t.index[col] != nil || lookups(c.Table) != nil {
 			t.reindex(c.Table)
 			return
 		}
@@ -104,6 +104,7 @@ func (db *DB) find(name string, where map[string]string) []int {
 			hits = append(hits, i)
 		}
 	}
+	slices.Sort(hits)
 	return hits
 }
 

@@ -97,8 +97,9 @@ func (db *DB) Rows(name string) iter.Seq[Row] {
 	}
 }
 
-// Where are the rows of a table whose column equals value, in order. Strings
-// compare without case, numbers by their text; NULL equals nothing.
+// Where are the rows of a table whose column equals value, in the order of the
+// key that is walked for it (order.go), else in that of the rows. Strings compare
+// without case, numbers by their text; NULL equals nothing.
 func (db *DB) Where(name, column, value string) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		t := db.tables[name]
@@ -168,13 +169,18 @@ func (db *DB) seal() {
 }
 
 func (t *table) reindex(name string) {
-	columns := indexes(name)
+	columns := indexed(name)
 	t.index = make(map[string]map[string][]int, len(columns))
 	for _, col := range columns {
 		t.index[col] = make(map[string][]int, len(t.rows))
 	}
 	for i := range t.rows {
 		t.addToIndex(i)
+	}
+	for _, l := range lookups(name) {
+		for _, rows := range t.index[l.column] {
+			t.sort(rows, l)
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func (z *recognizer) common(id, host string, r Row) nodeCommon {
 		c.role = role
 	}
 	if c.name != "" {
-		for a := range z.db.Where("virt_node_attributes", "exptidx", res.Text("exptidx")) {
+		for a := range z.db.inserted("virt_node_attributes", "exptidx", res.Text("exptidx")) {
 			if a.Is("vname", c.name) {
 				c.attributes = append(c.attributes, attribute{a.Text("attrkey"), a.Text("attrvalue")})
 			}

@@ -235,3 +235,63 @@ func TestBadJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestLookups: rows come in the order of the key where it is walked for them,
+// when they were there from the start and when one is added or changed.
+func TestLookups(t *testing.T) {
+	tb := New(mustParse(t, base+`rows:
+  ntpinfo:
+    - {node_id: h1, IP: 9.1.1.1, type: server}
+    - {node_id: h2, IP: 0.0.0.1, type: server}
+    - {node_id: h1, IP: 1.1.1.1, type: server}
+    - {node_id: h1, IP: 1.1.1.1, type: peer}
+  traces:
+    - {node_id: h1, idx: 10, linkvname: a}
+    - {node_id: h1, idx: 9, linkvname: b}
+    - {node_id: h1, linkvname: c}
+`+strings.Repeat("    - {node_id: h2, idx: 1}\n", 8)+`
+  virt_node_attributes:
+    - {exptidx: 7, vname: a, attrkey: z}
+    - {exptidx: 7, vname: B, attrkey: d}
+    - {exptidx: 7, vname: b, attrkey: c}
+    - {exptidx: 7, vname: b, attrkey: e}
+    - {exptidx: 7, vname: b, attrkey: a}
+    - {exptidx: 7, vname: b, attrkey: b}
+    - {exptidx: 7, vname: a, attrkey: Y}
+  vlans:
+    - {id: 2, pid: p, tag: 1}
+    - {id: 1, pid: p, tag: 2}
+`))
+	listed := func(table, column, value string, columns ...string) (s string) {
+		tb.Read(func(db *DB) {
+			for r := range db.Where(table, column, value) {
+				for _, col := range columns {
+					s += r.Text(col) + " "
+				}
+			}
+		})
+		return strings.TrimSpace(s)
+	}
+	for _, tc := range []struct{ got, want string }{
+		{listed("ntpinfo", "node_id", "h1", "IP", "type"), "1.1.1.1 peer 1.1.1.1 server 9.1.1.1 server"},
+		{listed("traces", "node_id", "h1", "linkvname"), "c b a"},
+		// Two rows of seven are found by the key, of five there all are read.
+		{listed("virt_node_attributes", "exptidx", "7", "vname", "attrkey"), "a Y a z B d b c b e b a b b"},
+		{listed("vlans", "pid", "p", "tag"), "1 2"},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("got %q, want %q", tc.got, tc.want)
+		}
+	}
+	add := func(op Op, idx int64, where ...string) Change {
+		return Change{Table: "traces", Op: op, Where: map[string]string{"node_id": "h1", "linkvname": where[0]}, Set: Columns{"idx": idx}}
+	}
+	tb.Apply([]Change{add(Upsert, 5, "d"), add(Update, 20, "c"), add(Upsert, 9, "e")})
+	if got := listed("traces", "node_id", "h1", "linkvname"); got != "d b e a c" {
+		t.Errorf("after changes %q", got)
+	}
+	tb.Apply([]Change{{Table: "traces", Op: Delete, Where: map[string]string{"node_id": "h1"}}})
+	if got := listed("traces", "node_id", "h1", "linkvname"); got != "" {
+		t.Errorf("after all are gone %q", got)
+	}
+}
