@@ -2,7 +2,6 @@ package answer
 
 import (
 	"fmt"
-	"iter"
 
 	"emujail/tmcd-mock/testbed"
 )
@@ -10,41 +9,19 @@ import (
 // PlanetLab: a vnode may be a slice on a host that others run, and the slice of
 // an experiment may be the service slice, which speaks for the whole host.
 
-// ownType is the type of the node itself; asker.kind is that of its host.
-func (c *call) ownType() testbed.Row {
-	return c.db.First("node_types", "type", c.who.node.Text("type"))
-}
-
-func (c *call) inPlabSlice() bool { return c.who.vnode && c.ownType().Bool("isplabdslice") }
-
 func (c *call) inPlabService() bool { return c.who.vnode && c.sliceRow().Bool("admin") }
 
 // sliceRow is the slice that the experiment is.
 func (c *call) sliceRow() testbed.Row {
-	for s := range c.named("plab_slices") {
+	for s := range c.rowsByName("plab_slices") {
 		return s
 	}
 	return testbed.Row{}
 }
 
-// named are the rows of the asker's experiment by its name, in tables
-// that are filled without the experiment's number.
-func (c *call) named(table string) iter.Seq[testbed.Row] {
-	return func(yield func(testbed.Row) bool) {
-		if !c.who.allocated() {
-			return
-		}
-		for r := range c.db.Where(table, "eid", c.who.eid) {
-			if r.Is("pid", c.who.pid) && !yield(r) {
-				return
-			}
-		}
-	}
-}
-
 // sliceConfig is what a slice is told: its ports, and the address of its host.
 func (c *call) sliceConfig() {
-	if !c.inPlabSlice() {
+	if !c.plabSlice() {
 		return
 	}
 	line := ""

@@ -127,7 +127,7 @@ func (c *call) rusage() {
 	}
 	c.report("rusage", c.args)
 	c.upsertNode("node_rusage", set)
-	if c.inPlabSlice() {
+	if c.plabSlice() {
 		for _, id := range []string{c.who.host, c.who.id} {
 			c.change(testbed.Change{Table: "node_status", Op: testbed.Upsert, Where: map[string]string{"node_id": id},
 				Set: testbed.Columns{"status": "up", "status_timestamp": c.now()}})

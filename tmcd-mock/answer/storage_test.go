@@ -65,7 +65,7 @@ func TestStorageConfig(t *testing.T) {
 		"CMD=ELEMENT IDX=2 CLASS=local PROTO=SCSI HOSTID=localhost VOLNAME=sdb UUID=S3 UUID_TYPE=serial VOLSIZE=70\n"
 	const far = " CLASS=SAN PROTO=iSCSI UUID=iqn.2000-10.net.emulab:p:e:far UUID_TYPE=iqn PERMS=RO MOUNTPOINT=/far"
 	steps := func(server string) string {
-		return elements + "CMD=SLICE IDX=4 VOLNAME=disk VOLSIZE=20 CLASS=local BSID=ANY\n" +
+		return elements + "CMD=SLICE IDX=3 VOLNAME=disk VOLSIZE=20 CLASS=local BSID=ANY\n" +
 			"CMD=SLICE IDX=5 VOLNAME=set VOLSIZE=30 CLASS=local BSID=SYSVOL PROTO=SAS MOUNTPOINT=/set DATASET=p/data SERVER=" + server + "\n" +
 			"CMD=ELEMENT IDX=6 HOSTID=vol VOLNAME=far VOLSIZE=100" + far + " PERSIST=1\n"
 	}

@@ -13,7 +13,7 @@ func (c *call) subConfig() {
 	if c.version <= 23 {
 		return
 	}
-	kind := c.ownType()
+	kind := c.who.own
 	if !kind.Bool("issubnode") {
 		c.refuse("%s is no subnode", c.who.id)
 		return

@@ -16,7 +16,7 @@ func (c *call) watchdogInfo() {
 	}
 	w := protocol.WatchdogInfo{Interval: c.interval("interval"), NTPDrift: c.interval("ntpdrift"), CVSup: c.interval("cvsup"),
 		RUsage: c.interval("rusage"), HostKeys: c.interval("hostkeys"), DHCPDConf: c.interval("dhcpdconf")}
-	slice, service := c.inPlabSlice(), c.inPlabService()
+	slice, service := c.plabSlice(), c.inPlabService()
 	switch {
 	case c.who.local && c.who.vnode:
 		w.IsAlive = c.interval("isalive/vnode")
