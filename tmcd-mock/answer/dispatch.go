@@ -104,7 +104,7 @@ func handlers() []handler {
 		{"tiplineinfo", (*call).tipLineInfo},
 		{"imageinfo", (*call).imageInfo},
 		{"imagesize", (*call).imageSize},
-		{"serviceinfo", func(c *call) { c.linef("TFTP=boss DHCP=boss FRISBEE=boss PUBSUB=boss") }},
+		{"serviceinfo", (*call).serviceInfo},
 	}
 }
 

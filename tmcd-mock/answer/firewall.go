@@ -190,32 +190,3 @@ func (c *call) firewallServers() {
 		}
 	}
 }
-
-// arpInfo: whether ARP is locked down, and for a control node everybody's
-// control address. TLS only, for all.
-func (c *call) arpInfo() {
-	if c.q.Transport != TLS {
-		c.refuse("arpinfo without TLS")
-		return
-	}
-	lockdown := c.db.SiteVar("general/arplockdown")
-	c.linef("ARPTYPE=%s", cmp.Or(lockdown, "none"))
-	if c.who.node.Is("role", "ctrlnode") && !c.who.vnode {
-		for i := range c.db.Rows("interfaces") {
-			node := c.db.First("nodes", "node_id", i.Text("node_id"))
-			if i.Is("role", "ctrl") && !node.Is("role", "ctrlnode") {
-				c.linef("HOST=%s CNETIP=%s CNETMAC=%s", i.Text("node_id"), i.Text("IP"), i.Text("mac"))
-			}
-		}
-		return
-	}
-	if lockdown == "" || lockdown == "none" {
-		return
-	}
-	for _, server := range []string{"boss", "ops", "fs", "gw"} {
-		ip, mac := c.db.SiteVar("node/"+server+"_ip"), c.db.SiteVar("node/"+server+"_mac")
-		if ip != "" && mac != "" {
-			c.linef("SERVER=%s CNETIP=%s CNETMAC=%s", server, ip, mac)
-		}
-	}
-}

@@ -1,7 +1,10 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
+	"iter"
+	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -62,11 +65,25 @@ func (c *call) geniValue(value string, ok bool) {
 	c.out = append(append(append(c.out, geniOK...), value...), '\n')
 }
 
+// slivers are the asker's: usually one.
+func (c *call) slivers() iter.Seq[testbed.Row] {
+	return c.db.Where("geni-cm.geni_slivers", "resource_uuid", c.who.node.Text("uuid"))
+}
+
+// ofSlice is the first row of a table that belongs to the slice of one of the
+// asker's slivers.
+func (c *call) ofSlice(table, column string) testbed.Row {
+	for s := range c.slivers() {
+		if r := c.db.First("geni-cm."+table, column, s.Text("slice_uuid")); s.Has("slice_uuid") && !r.IsZero() {
+			return r
+		}
+	}
+	return testbed.Row{}
+}
+
 // geniGet is one piece of what is known about a node and its slice; false if
 // it has none and that is an error.
 func (c *call) geniGet(what string) (string, bool) {
-	sliver := c.db.First("geni-cm.geni_slivers", "resource_uuid", c.who.node.Text("uuid"))
-	slice := c.db.First("geni-cm.geni_slices", "uuid", sliver.Text("slice_uuid"))
 	switch what {
 	case "client_id":
 		if !c.who.allocated() {
@@ -76,39 +93,59 @@ func (c *call) geniGet(what string) (string, bool) {
 	case "control_mac":
 		return control(c.db, c.who.id).Text("mac"), true
 	case "slice_urn":
-		cert := c.db.First("geni-cm.geni_certificates", "uuid", slice.Text("uuid"))
+		cert := c.ofSlice("geni_certificates", "uuid")
 		return cert.Text("urn"), !cert.IsZero()
 	case "slice_email":
-		return emailOf(c.db.First("geni-cm.geni_certificates", "uuid", slice.Text("uuid"))), true
+		cert := c.ofSlice("geni_certificates", "uuid")
+		address, ok := emailOf(cert)
+		return address, ok || cert.IsZero()
 	case "user_urn":
+		slice := c.ofSlice("geni_slices", "uuid")
 		return slice.Text("creator_urn"), !slice.IsZero()
 	case "user_email":
-		cert := c.db.First("geni-cm.geni_certificates", "urn", slice.Text("creator_urn"))
-		return emailOf(cert), !slice.IsZero() && !cert.IsZero()
+		return emailOf(c.creatorCert())
 	case "geni_user":
 		return c.geniUsers()
 	case "manifest":
-		return c.db.First("geni-cm.geni_manifests", "slice_uuid", slice.Text("uuid")).Text("manifest"), true
+		return c.ofSlice("geni_manifests", "slice_uuid").Text("manifest"), true
 	case "certificate":
-		return c.db.First("geni-cm.geni_slicecerts", "uuid", slice.Text("uuid")).Text("cert"), true
+		return c.ofSlice("geni_slicecerts", "uuid").Text("cert"), true
 	case "key":
-		return c.db.First("geni-cm.geni_slicecerts", "uuid", slice.Text("uuid")).Text("privkey"), true
+		return c.ofSlice("geni_slicecerts", "uuid").Text("privkey"), true
 	case "getversion":
 		return c.geniVersion(), true
 	case "sliverstatus":
-		return c.sliverStatus(slice)
+		return c.sliverStatus()
 	case "status":
-		return c.sliceStatus(slice)
+		return c.sliceStatus()
 	}
 	return "", false
 }
 
-// emailOf is the address in a certificate's name.
-func emailOf(cert testbed.Row) string {
-	_, address, _ := strings.Cut(cert.Text("DN"), "emailAddress=")
-	address, _, _ = strings.Cut(address, "/")
-	address, _, _ = strings.Cut(address, ",")
-	return address
+// creatorCert is the certificate of the slice's creator: of users of this
+// testbed the one in use, of others what came with them.
+func (c *call) creatorCert() testbed.Row {
+	urn := c.ofSlice("geni_slices", "uuid").Text("creator_urn")
+	here := c.urn("")
+	if len(urn) < len(here) || !strings.EqualFold(urn[:len(here)], here) {
+		return c.db.First("geni-cm.geni_certificates", "urn", urn)
+	}
+	uid, ok := strings.CutPrefix(urn[len(here):], "user+")
+	if !ok {
+		return testbed.Row{}
+	}
+	for cert := range c.where("user_sslcerts", "uid", uid, "encrypted", "1") {
+		if cert.Value("revoked") == nil {
+			return cert
+		}
+	}
+	return testbed.Row{}
+}
+
+// emailOf is the address at the end of a certificate's name.
+func emailOf(cert testbed.Row) (string, bool) {
+	_, address, ok := strings.Cut(cert.Text("DN"), "/emailAddress=")
+	return address, ok
 }
 
 // quoted is a string in JSON.
@@ -120,16 +157,43 @@ func quoted(s string) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// escaped is a string in quotes, of which only the quotes in it are escaped.
+func escaped(s string) string { return `"` + strings.ReplaceAll(s, `"`, `\"`) + `"` }
+
+// geniUsers lists the keys of the slice's users by their URN. A user begins
+// with the key number 1; who has no key is left out.
 func (c *call) geniUsers() (string, bool) {
-	var users []string
-	for u := range c.db.Where("nonlocal_user_accounts", "exptidx", c.who.exptidx) {
-		var keys []string
+	var keys []userKey
+	for u := range c.db.Where("nonlocal_user_accounts", "exptidx", cmp.Or(c.who.exptidx, "0")) {
 		for k := range c.db.Where("nonlocal_user_pubkeys", "uid_idx", u.Text("uid_idx")) {
-			keys = append(keys, quoted(k.Text("pubkey")))
+			keys = append(keys, userKey{u.Text("urn"), k.Int("idx"), k.Text("pubkey")})
 		}
-		users = append(users, `{"urn":`+quoted(u.Text("urn"))+`,"keys":[`+strings.Join(keys, ",")+`]}`)
 	}
-	return "[" + strings.Join(users, ",") + "]", len(users) > 0
+	slices.SortStableFunc(keys, func(a, b userKey) int {
+		return cmp.Or(cmp.Compare(strings.ToUpper(a.urn), strings.ToUpper(b.urn)), cmp.Compare(a.idx, b.idx))
+	})
+	var b strings.Builder
+	b.WriteByte('[')
+	for i, k := range keys {
+		switch {
+		case k.idx != 1:
+			b.WriteByte(',')
+		case i > 0:
+			b.WriteString("]},")
+			fallthrough
+		default:
+			b.WriteString(`{"urn":` + escaped(k.urn) + `,"keys":[`)
+		}
+		b.WriteString(escaped(k.key))
+	}
+	b.WriteString("]}]")
+	return b.String(), len(keys) > 0
+}
+
+type userKey struct {
+	urn string
+	idx int
+	key string
 }
 
 func (c *call) geniVersion() string {
@@ -145,47 +209,56 @@ func (c *call) geniVersion() string {
 
 func (c *call) urn(what string) string { return "urn:publicid:IDN+" + c.site.Domain + "+" + what }
 
+// aggregate are the slivers that were made together with the asker's.
+func (c *call) aggregate() []testbed.Row {
+	var all []testbed.Row
+	for mine := range c.slivers() {
+		if mine.Value("aggregate_uuid") != nil {
+			all = slices.AppendSeq(all, c.db.Where("geni-cm.geni_slivers", "aggregate_uuid", mine.Text("aggregate_uuid")))
+		}
+	}
+	return all
+}
+
 // sliverStatus is the status as version 2 of the aggregate's API gives it.
-func (c *call) sliverStatus(slice testbed.Row) (string, bool) {
-	agg := c.db.First("geni-cm.geni_aggregates", "slice_uuid", slice.Text("uuid"))
-	if slice.IsZero() || agg.IsZero() {
+func (c *call) sliverStatus() (string, bool) {
+	agg := testbed.Row{}
+	for s := range c.slivers() {
+		if s.Value("aggregate_uuid") != nil && agg.IsZero() {
+			agg = c.db.First("geni-cm.geni_aggregates", "uuid", s.Text("aggregate_uuid"))
+		}
+	}
+	if agg.IsZero() {
 		return "", false
 	}
-	var list []string
-	for s := range c.db.Where("geni-cm.geni_slivers", "slice_uuid", slice.Text("uuid")) {
-		list = append(list, `{"geni_urn":`+quoted(c.urn("sliver+"+s.Text("idx")))+`,"geni_status":`+quoted(s.Text("status"))+
-			`,"geni_error":`+quoted(s.Text("errorlog"))+`}`)
+	status := agg.Text("status")
+	if status != "ready" && status != "failed" {
+		status = "unknown"
 	}
-	return `{"geni_urn":` + quoted(c.urn("sliver+"+agg.Text("idx"))) + `,"geni_status":` + quoted(agg.Text("status")) +
-		`,"geni_resources":[` + strings.Join(list, ",") + "]}", true
+	var list []string
+	for _, s := range c.aggregate() {
+		list = append(list, `{"geni_urn":"`+c.urn("sliver+"+s.Text("idx"))+`","geni_status":"`+s.Text("status")+
+			`","geni_error":"`+s.Text("errorlog")+`"}`)
+	}
+	return `{"geni_urn":"` + c.urn("sliver+"+agg.Text("idx")) + `","geni_status":"` + status +
+		`","geni_resources":[` + strings.Join(list, ",") + "]}", true
 }
 
 // sliceStatus is the status as version 3 gives it. The original leaves out a
 // quote before geni_slivers.
-func (c *call) sliceStatus(slice testbed.Row) (string, bool) {
-	if slice.IsZero() {
+func (c *call) sliceStatus() (string, bool) {
+	cert, slice := c.ofSlice("geni_certificates", "uuid"), c.ofSlice("geni_slices", "uuid")
+	slivers := c.aggregate()
+	if cert.IsZero() || slice.IsZero() || len(slivers) == 0 {
 		return "", false
 	}
-	cert := c.db.First("geni-cm.geni_certificates", "uuid", slice.Text("uuid"))
 	var list []string
-	for s := range c.db.Where("geni-cm.geni_slivers", "slice_uuid", slice.Text("uuid")) {
-		list = append(list, `{"geni_urn":`+quoted(c.urn("sliver+"+s.Text("idx")))+`,"geni_expires":`+quoted(slice.Text("expires"))+
-			`,"geni_allocation_status":"geni_provisioned","geni_operational_status":`+quoted(operational(s.Text("status")))+
-			`,"geni_error":`+quoted(s.Text("errorlog"))+`}`)
+	for _, s := range slivers {
+		list = append(list, `{"geni_urn":"`+c.urn("sliver+"+s.Text("idx"))+`","geni_expires":"`+slice.Text("expires")+
+			`","geni_allocation_status":"geni_provisioned","geni_operational_status":"geni_`+s.Text("status")+
+			`","geni_error":"`+s.Text("errorlog")+`"}`)
 	}
-	return `{"geni_urn":` + quoted(cert.Text("urn")) + `,"geni_slivers":[` + strings.Join(list, ",") + "]}", true
-}
-
-func operational(status string) string {
-	switch status {
-	case "ready":
-		return "geni_ready"
-	case "failed":
-		return "geni_failed"
-	case "changing":
-		return "geni_configuring"
-	}
-	return "geni_notready"
+	return `{"geni_urn":"` + cert.Text("urn") + `","geni_slivers":[` + strings.Join(list, ",") + "]}", true
 }
 
 // geniAll is everything there is about the node, as one object.
@@ -211,15 +284,19 @@ func (c *call) geniAll() string {
 	return "{" + strings.Join(parts, ",") + "}"
 }
 
-// geniParam is the value of a profile's parameter.
+// geniParam is the value of a profile's parameter: what comes before the first
+// blank is its name.
 func (c *call) geniParam() {
-	name := firstWord(c.args)
-	if !onlyOf(name, "_") {
+	name := c.args
+	if end := strings.IndexAny(name, blanks); end >= 0 {
+		name = name[:end]
+	}
+	if !onlyOf(name, "_-") {
 		c.out = append(c.out, geniBadParam...)
 		return
 	}
-	for p := range c.db.Where("virt_profile_parameters", "exptidx", c.who.exptidx) {
-		if p.Is("name", name) && name != "" {
+	for p := range c.db.Where("virt_profile_parameters", "exptidx", cmp.Or(c.who.exptidx, "0")) {
+		if p.Is("name", name) {
 			c.geniValue(p.Text("value"), true)
 			return
 		}

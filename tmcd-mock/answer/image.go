@@ -56,67 +56,54 @@ func (c *call) imageInfo() {
 	}
 }
 
-// imageSize takes NAME, PROJECT/NAME or PROJECT/NAME:VERSION.
+// imageSize takes NAME, PROJECT/NAME or PROJECT/NAME:VERSION; a comma and what
+// follows it names a file beside the image.
 func (c *call) imageSize() {
-	arg, _, _ := strings.Cut(strings.TrimSpace(c.args), " ")
+	if strings.ContainsAny(c.args, "'\"\\\n\r\x00\x1a") {
+		c.refuse("imagesize: characters that no image has")
+		return
+	}
+	arg, _, _ := strings.Cut(c.args, " ")
 	pid, name, ok := strings.Cut(arg, "/")
 	if !ok {
 		pid, name = opsProject, arg
 	}
-	name, version, _ := strings.Cut(name, ":")
-	if name == "" {
-		return
+	v, known := c.sizedVersion(pid, name)
+	switch {
+	case !known:
+		c.refuse("there is no image %q", arg)
+	case v.Int("lba_high") == 0 || v.Value("lba_low") == nil || v.Value("lba_size") == nil || v.Value("relocatable") == nil:
+		c.out = append(c.out, arg...) // sizes that nobody noted: the original sends the question back
+	default:
+		c.linef("%s", sizes(v))
 	}
-	for img := range c.db.Where("images", "imagename", name) {
-		if !img.Is("pid", pid) {
-			continue
+}
+
+// sizedVersion is the row of an image's version, the current one if none is
+// named; false if there is no such image. An image that is there may lack the
+// version that is named.
+func (c *call) sizedVersion(pid, name string) (v testbed.Row, known bool) {
+	name, version, ok := strings.Cut(name, ":")
+	if _, number := leadingInt(version); ok && !number {
+		name, ok = name+":"+version, false
+	}
+	if !ok {
+		name, _, _ = strings.Cut(name, ",")
+	}
+	for img := range c.where("images", "imagename", name, "pid", pid) {
+		if ok {
+			return first(c.where("image_versions", "imageid", img.Text("imageid"), "version", itoa(testbed.Atoi(version)))), true
 		}
-		if version == "" {
-			version = img.Text("version")
-		}
-		if v := c.imageVersion(img.Text("imageid"), version); !v.IsZero() {
-			c.linef("%s", sizes(v))
-			return
+		for v := range c.where("image_versions", "imageid", img.Text("imageid"), "version", img.Text("version")) {
+			if v.Value("deleted") == nil {
+				return v, true
+			}
 		}
 	}
-	c.refuse("there is no image %q", arg)
+	return testbed.Row{}, false
 }
 
 func sizes(v testbed.Row) string {
 	return fmt.Sprintf("IMAGELOW=%s IMAGEHIGH=%s IMAGESSIZE=%s IMAGERELOC=%s",
 		v.Text("lba_low"), v.Text("lba_high"), v.Text("lba_size"), v.Text("relocatable"))
-}
-
-// The kinds of thing that a node can boot.
-const (
-	bootNothing   = 0
-	bootPartition = 1
-	bootWait      = 4
-	bootMFS       = 7
-)
-
-// bootWhat says what to boot: the next, else the temporary, else the default OS.
-func (c *call) bootWhat() {
-	kind, what := bootWait, ""
-	for _, column := range []string{"next_boot_osid", "temp_boot_osid", "def_boot_osid"} {
-		osid := c.who.node.Text(column)
-		if osid == "" || osid == "0" {
-			continue
-		}
-		kind = bootNothing
-		if os := c.db.First("os_info_versions", "osid", osid); os.Has("path") {
-			kind, what = bootMFS, os.Text("path")
-		} else if p := c.partition(osid); !p.IsZero() {
-			kind, what = bootPartition, p.Text("partition")
-		}
-		break
-	}
-	line := fmt.Sprintf("STATUS=success TYPE=%d", kind)
-	if c.version >= 35 {
-		line += " FLAGS=0"
-	}
-	if what != "" {
-		line += " WHAT=" + what
-	}
-	c.linef("%s", line)
 }

@@ -81,14 +81,6 @@ func (c *call) syncServer() {
 	})
 }
 
-func (c *call) nodeAttributes() {
-	var list protocol.NodeAttributes
-	for r := range c.ofNode("virt_node_attributes", "vname") {
-		list = append(list, protocol.Attribute{Key: r.Text("attrkey"), Value: r.Text("attrvalue")})
-	}
-	c.reply(list)
-}
-
 func (c *call) disks() {
 	for r := range c.ofNode("virt_node_disks", "vname") {
 		c.linef("DISK DISKNAME=%s DISKTYPE='%s' DISKSIZE='%s' MOUNTPOINT='%s' PARAMETERS='%s' COMMAND='%s'",
@@ -97,8 +89,8 @@ func (c *call) disks() {
 }
 
 func (c *call) localization() {
-	if key := c.db.SiteVar("node/ssh_pubkey"); key != "" {
-		c.reply(protocol.RootPubKeys{key})
+	if key := c.db.First("sitevariables", "name", "node/ssh_pubkey"); key.Value("value") != nil {
+		c.linef("ROOTPUBKEY='%s'", key.Text("value"))
 	}
 }
 
@@ -148,96 +140,4 @@ func (c *call) topologyMap(name string) {
 		return
 	}
 	c.out = append(c.out, b...)
-}
-
-// interfaceMap lists all nodes with the MAC addresses of their interfaces.
-func (c *call) interfaceMap() {
-	var order []string
-	macs := map[string]string{}
-	for i := range c.db.Rows("interfaces") {
-		node := i.Text("node_id")
-		if c.db.First("nodes", "node_id", node).Is("role", "ctrlnode") {
-			continue
-		}
-		if _, seen := macs[node]; !seen {
-			order = append(order, node)
-		}
-		macs[node] += " " + i.Text("mac")
-	}
-	for _, node := range order {
-		c.linef("%s%s", node, macs[node])
-	}
-}
-
-// hwInfo says what hardware the database expects.
-func (c *call) hwInfo() {
-	if c.who.vnode || !c.who.allocated() {
-		return
-	}
-	attr := map[string]string{}
-	for a := range c.db.Where("node_type_attributes", "type", c.who.node.Text("type")) {
-		attr[a.Text("attrkey")] = a.Text("attrvalue")
-	}
-	for a := range c.db.Where("node_attributes", "node_id", c.who.id) {
-		attr[a.Text("attrkey")] = a.Text("attrvalue")
-	}
-	c.linef(`TESTINFO LOGDIR="" COLLECT=0 CHECK=0`)
-	if attr["hw_cpu_sockets"] != "" {
-		c.linef("CPUINFO SOCKETS=%s CORES=%s THREADS=%s SPEED=%s BITS=%s HV=%s", attr["hw_cpu_sockets"],
-			attr["hw_cpu_cores"], attr["hw_cpu_threads"], attr["hw_cpu_speed"], attr["hw_cpu_bits"], attr["hw_cpu_hv"])
-	}
-	if attr["hw_mem_size"] != "" {
-		c.linef("MEMINFO SIZE=%s", attr["hw_mem_size"])
-	}
-	var macs []string
-	for i := range c.db.Where("interfaces", "node_id", c.who.id) {
-		macs = append(macs, i.Text("mac"))
-	}
-	c.linef("NETINFO UNITS=%d", len(macs))
-	for _, mac := range macs {
-		c.linef(`NETUNIT TYPE="ETH" ID="%s"`, mac)
-	}
-}
-
-// tipTunnels are consoles that this node may reach.
-func (c *call) tipTunnels() {
-	for t := range c.ofNode("virt_tiptunnels", "host") {
-		name := t.Text("vnode")
-		for r := range c.db.Where("reserved", "exptidx", c.who.exptidx) {
-			if !r.Is("vname", name) {
-				continue
-			}
-			for l := range c.db.Where("tiplines", "node_id", r.Text("node_id")) {
-				c.linef("VNODE=%s SERVER=%s PORT=%s KEYLEN=%s KEY=%s", name, l.Text("server"), l.Text("portnum"),
-					l.Text("keylen"), l.Text("keydata"))
-			}
-		}
-	}
-}
-
-// emulabConfig is for experiments that are an Emulab themselves.
-func (c *call) emulabConfig() {
-	if !c.who.expt.Bool("elab_in_elab") {
-		return
-	}
-	role := func(r testbed.Row) string { return r.Text("inner_elab_role") }
-	c.linef("ROLE=%s", role(c.who.reserved))
-	for _, part := range []struct{ role, tag string }{{"boss", "BOSS"}, {"boss+router", "BOSS"}, {"ops", "OPS"}, {"ops+fs", "OPS"}, {"fs", "FS"}} {
-		for r := range c.db.Where("reserved", "exptidx", c.who.exptidx) {
-			if role(r) != part.role {
-				continue
-			}
-			for l := range c.db.Where("virt_lans", "exptidx", c.who.exptidx) {
-				if l.Is("vnode", r.Text("vname")) {
-					c.linef("%sNODE=%s", part.tag, r.Text("vname"))
-					c.linef("%sIP=%s", part.tag, l.Text("ip"))
-				}
-			}
-		}
-	}
-	for _, attr := range []string{"BOSS_PKG", "BOSS_PKG_DIR", "OPS_PKG", "OPS_PKG_DIR"} {
-		c.linef("%s=%s", attr, c.who.expt.Text("elabinelab_"+attr))
-	}
-	c.linef("WINSUPPORT=1")
-	c.linef("SINGLE_CONTROLNET=%d", c.who.expt.Int("elabinelab_singlenet"))
 }

@@ -223,24 +223,6 @@ func (c *call) hostInfo() {
 	c.updateNode(c.who.id, testbed.Columns{"cd_version": v[:end]})
 }
 
-// battery takes CAPACITY=percent VOLTAGE=volts, if they can be true.
-func (c *call) battery() {
-	words := strings.Fields(c.args)
-	if len(words) < 2 {
-		return
-	}
-	capacity, ok1 := leadingFloat(strings.TrimPrefix(words[0], "CAPACITY="))
-	voltage, ok2 := leadingFloat(strings.TrimPrefix(words[1], "VOLTAGE="))
-	if !ok1 || !ok2 || capacity < 0 || capacity > 100 || voltage < 5 || voltage > 15 {
-		c.refuse("battery: expected CAPACITY= from 0 to 100 and VOLTAGE= from 5 to 15")
-		return
-	}
-	c.report("battery", c.args)
-	c.updateNode(c.who.id, testbed.Columns{"battery_percentage": capacity, "battery_voltage": voltage,
-		"battery_timestamp": c.q.Now.Unix()})
-	c.linef("OK")
-}
-
 func (c *call) elvindPort() {
 	port, ok := leadingInt(c.args)
 	if !ok {
@@ -251,76 +233,6 @@ func (c *call) elvindPort() {
 	c.change(testbed.Change{Table: "node_attributes", Op: testbed.Upsert,
 		Where: map[string]string{"node_id": c.who.host, "attrkey": "elvind_port"},
 		Set:   testbed.Columns{"attrvalue": strconv.FormatInt(port, 10)}})
-}
-
-// portRegister notes where a service of the experiment listens (port 0: no
-// more), or without a port tells it.
-func (c *call) portRegister() {
-	words := strings.Fields(c.args)
-	if len(words) == 0 || !c.who.allocated() {
-		return
-	}
-	service := words[0]
-	if !onlyOf(service, "_-.") {
-		c.refuse("service %q is no name", service)
-		return
-	}
-	where := map[string]string{"exptidx": c.who.exptidx, "service": service}
-	if len(words) == 1 {
-		for r := range c.db.Where("port_registration", "exptidx", c.who.exptidx) {
-			if r.Is("service", service) {
-				c.reply(protocol.PortRegistration{Port: r.Int("port"), NodeID: r.Text("node_id") + "." + c.site.Domain})
-			}
-		}
-		return
-	}
-	port, ok := leadingInt(words[1])
-	switch {
-	case !ok:
-		c.refuse("port %q is no number", words[1])
-	case port == 0:
-		c.report("portregister", c.args)
-		c.change(testbed.Change{Table: "port_registration", Op: testbed.Delete, Where: where})
-	default:
-		c.report("portregister", c.args)
-		c.change(testbed.Change{Table: "port_registration", Op: testbed.Upsert, Where: where,
-			Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.who.id, "port": port}})
-	}
-}
-
-// tipLineInfo notes where a vnode's console is: lines of "key: value".
-func (c *call) tipLineInfo() {
-	if !c.who.vnode {
-		return
-	}
-	set := testbed.Columns{"tipname": c.who.id}
-	columns := map[string]string{"host": "server", "port": "portnum", "keylen": "keylen", "key": "keydata"}
-	for line := range strings.Lines(c.args) {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if !ok && key == "" {
-			continue
-		}
-		column, value := columns[key], strings.TrimSpace(value)
-		n, number := leadingInt(value)
-		switch {
-		case column == "" || !onlyOf(value, ".-"):
-			c.refuse("tiplineinfo: expected host, port, keylen and key, not %q", key)
-			return
-		case column == "portnum" || column == "keylen":
-			if !number {
-				c.refuse("tiplineinfo: %s is no number", key)
-				return
-			}
-			set[column] = n
-		default:
-			set[column] = value
-		}
-	}
-	if len(set) < 5 {
-		return
-	}
-	c.report("tiplineinfo", c.args)
-	c.upsertNode("tiplines", set)
 }
 
 func (c *call) sfsHostID() {

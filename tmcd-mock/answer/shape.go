@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
 
@@ -133,30 +132,4 @@ func (c *call) linkDelayLine(d testbed.Row, mac string) {
 	fmt.Fprintf(&b, " RED=%s", d.Text("q_red"))
 	queue(&b, d, "q_", "")
 	c.linef("%s", b.String())
-}
-
-// traceInfo lists the links on which the node captures packets.
-func (c *call) traceInfo() {
-	var list protocol.Traces
-	for t := range c.db.Where("traces", "exptidx", c.who.exptidx) {
-		if !t.Is("node_id", c.who.id) {
-			continue
-		}
-		list = append(list, protocol.Trace{LinkName: t.Text("linkvname"), Index: t.Int("idx"),
-			MAC0: c.traceMAC(t.Text("iface0")), MAC1: c.traceMAC(t.Text("iface1")), VNode: t.Text("vnode"),
-			Type: t.Text("trace_type"), Expr: t.Text("trace_expr"), SnapLen: t.Text("trace_snaplen")})
-	}
-	c.reply(list)
-}
-
-// traceMAC knows virtual interfaces by their unit: veth1.
-func (c *call) traceMAC(iface string) string {
-	if unit, ok := strings.CutPrefix(iface, "veth"); ok {
-		for v := range c.db.Where("vinterfaces", "node_id", c.who.host) {
-			if v.Is("unit", unit) {
-				return v.Text("mac")
-			}
-		}
-	}
-	return c.macOf(iface)
 }

@@ -122,14 +122,6 @@ func firstInterface(vnode string) string {
 	return vnode + "-0"
 }
 
-func (c *call) userEnv() {
-	var env protocol.UserEnv
-	for r := range c.db.Where("virt_user_environment", "exptidx", c.who.exptidx) {
-		env = append(env, protocol.EnvVar{Name: r.Text("name"), Value: r.Text("value")})
-	}
-	c.reply(env)
-}
-
 func (c *call) nseConfigs() {
 	if c.q.Transport == UDP {
 		c.refuse("nseconfigs over UDP")

@@ -3,27 +3,26 @@ package answer
 import (
 	"strings"
 	"time"
-
-	"emujail/tmcd-mock/testbed"
 )
 
-// tmccTest answers tests of clients.
+// tmccTest answers tests of clients. The test is what the text begins with.
 func (c *call) tmccTest() {
-	words := strings.Fields(c.args)
-	test := firstWord(c.args)
+	delay, isDelay := strings.CutPrefix(c.args, "delayreply")
 	switch {
-	case test == "noreply":
-	case c.q.Transport == UDP:
-		c.linef("no such UDP test")
-	case test == "delayreply" && len(words) > 1:
-		n := testbed.Atoi(words[1])
-		if n < 1 || n > 19 {
+	case strings.HasPrefix(c.args, "noreply"):
+	case isDelay:
+		n, ok := leadingInt(delay)
+		if !ok || n < 0 || n > 19 {
 			c.linef("bogus delay value")
 			return
 		}
-		c.pauses = []Pause{{0, time.Duration(n) * time.Second}}
+		if n > 0 {
+			c.pauses = []Pause{{0, time.Duration(n) * time.Second}}
+		}
 		c.linef("replied after %d seconds", n)
-	case test == "splitreply":
+	case c.q.Transport == UDP:
+		c.linef("no such UDP test")
+	case strings.HasPrefix(c.args, "splitreply"):
 		c.splitReply()
 	default:
 		c.linef("no such TCP test")

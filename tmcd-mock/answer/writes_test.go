@@ -85,7 +85,7 @@ func TestPortRegister(t *testing.T) {
 		{"svc 1", ""}, {"svc", "PORT=1 NODEID=pcvm1-1.example.emulab.net\n"},
 		{"svc 2", ""}, {"svc", "PORT=2 NODEID=pcvm1-1.example.emulab.net\n"},
 		{"svc 0", ""}, {"svc", ""},
-		{"it's 5", ""}, {"it's", ""},
+		{"it's 5", ""}, {"it's", "PORT=5 NODEID=pcvm1-1.example.emulab.net\n"},
 	} {
 		if got := string(ask(t, tb, "127.0.0.1", answer.TCP, "VNODEID=pcvm1-1 VERSION=40 portregister "+step.args+" ").Reply); got != step.want {
 			t.Errorf("portregister %s: %q, want %q", step.args, got, step.want)

@@ -1,0 +1,109 @@
+package answer
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"emujail/protocol"
+	"emujail/tmcd-mock/testbed"
+)
+
+// What nodes tell in a form of its own: batteries, ports of services, consoles.
+
+// blanks is what C's isspace takes for blank.
+const blanks = " \t\n\v\f\r"
+
+// battery takes CAPACITY=percent VOLTAGE=volts, if they can be true.
+func (c *call) battery() {
+	capacity, rest, ok1 := afterKey(c.args, "CAPACITY=")
+	voltage, _, ok2 := afterKey(strings.TrimLeft(rest, blanks), "VOLTAGE=")
+	if !ok1 || !ok2 || !(capacity >= 0 && capacity <= 100 && voltage >= 5 && voltage <= 15) {
+		c.refuse("battery: expected CAPACITY= from 0 to 100 and VOLTAGE= from 5 to 15")
+		return
+	}
+	c.report("battery", c.args)
+	c.updateNode(c.who.id, testbed.Columns{"battery_percentage": capacity, "battery_voltage": voltage,
+		"battery_timestamp": c.q.Now.Unix()})
+	c.linef("OK")
+}
+
+// afterKey reads the number that follows a key at the beginning of s, and gives
+// what comes after it.
+func afterKey(s, key string) (f float64, rest string, ok bool) {
+	s, ok = strings.CutPrefix(s, key)
+	s = strings.TrimLeft(s, blanks)
+	const longest = 64
+	for end := min(len(s), longest); ok && end > 0; end-- {
+		if f, err := strconv.ParseFloat(s[:end], 64); err == nil {
+			return f, s[end:], true
+		}
+	}
+	return 0, s, false
+}
+
+// portRegister notes where a service of the experiment listens (port 0: no
+// more), or without a port tells it.
+func (c *call) portRegister() {
+	args := strings.TrimLeft(c.args, blanks)
+	service, rest := args, ""
+	if end := strings.IndexAny(args, blanks); end >= 0 {
+		service, rest = args[:end], args[end:]
+	}
+	const longest = 127 // with a backslash before each quote
+	if n := len(service) + len(service) - len(strings.NewReplacer(`'`, "", `"`, "", `\`, "", "\x1a", "").Replace(service)); service == "" || n > longest {
+		c.refuse("service %q is no name", service[:min(len(service), longest)])
+		return
+	}
+	port, ok := leadingInt(strings.TrimLeft(rest, blanks))
+	if !ok {
+		c.registered(service)
+		return
+	}
+	const column = 64 // characters that the database keeps
+	where := map[string]string{"exptidx": cmp.Or(c.who.exptidx, "0"), "service": service[:min(len(service), column)]}
+	c.report("portregister", c.args)
+	if port == 0 {
+		c.change(testbed.Change{Table: "port_registration", Op: testbed.Delete, Where: where})
+		return
+	}
+	c.change(testbed.Change{Table: "port_registration", Op: testbed.Upsert, Where: where,
+		Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.who.id, "port": max(port, 0)}})
+}
+
+func (c *call) registered(service string) {
+	for r := range c.ofExperiment("port_registration") {
+		if r.Is("service", service) {
+			c.reply(protocol.PortRegistration{Port: r.Int("port"), NodeID: r.Text("node_id") + "." + c.site.Domain})
+			return
+		}
+	}
+}
+
+// tipLineInfo notes where a vnode's console is: lines of "key: value".
+func (c *call) tipLineInfo() {
+	if !c.who.vnode {
+		return
+	}
+	value := map[string]string{}
+	for rest := strings.TrimLeft(c.args, " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		key, after, ok := strings.Cut(rest, ":")
+		key = strings.ToLower(key)
+		if !ok || key != "host" && key != "port" && key != "keylen" && key != "key" {
+			c.refuse("tiplineinfo: expected host, port, keylen and key")
+			return
+		}
+		var line string
+		line, rest, _ = strings.Cut(strings.TrimLeft(after, blanks), "\n")
+		const longest = 128
+		if !onlyOf(line, ".-") || len(line) > longest {
+			c.refuse("tiplineinfo: %s can't be %q", key, line[:min(len(line), longest)])
+			return
+		}
+		value[key] = line
+	}
+	c.report("tiplineinfo", c.args)
+	c.change(testbed.Change{Table: "tiplines", Op: testbed.Upsert, Where: map[string]string{"tipname": c.who.id},
+		Set: testbed.Columns{"node_id": c.who.id, "server": value["host"], "portnum": int64(testbed.Atoi(value["port"])),
+			"keylen": int64(testbed.Atoi(value["keylen"])), "keydata": value["key"]}})
+}
