@@ -48,3 +48,23 @@ func TestEmulabConfigMore(t *testing.T) {
 	visit{"the host", "", "VERSION=40 emulabconfig ", "OPSNODE=node-a\nOPSIP=172.17.1.1\nBOSSNODE=node-b\n" +
 		"BOSSIP=172.17.1.2\nFSNODE=node-c\nFSIP=\nFS_PKG=fs-1\nWINSUPPORT=0\nSINGLE_CONTROLNET=1\n", ""}.check(t, tb)
 }
+
+// TestEPlabConfig: the PLC node comes first and again in its place.
+func TestEPlabConfig(t *testing.T) {
+	tb := with(t, "virt_lans", []columns{
+		{"pid": "testbed", "eid": "physdemo", "exptidx": int64(102), "vname": "plcnet", "vnode": "phys0", "vport": int64(5), "ip": "10.2.1.2"}},
+		"virt_nodes", []columns{{"pid": "testbed", "eid": "physdemo", "exptidx": int64(102), "vname": "phys0", "plab_role": "node", "plab_plcnet": "plcnet"}})
+	set(tb, "reserved", "node_id", "pc5", columns{"plab_role": "plc"})
+	set(tb, "reserved", "node_id", "pc4", columns{"plab_role": "node"})
+	const plc = "VNAME=tbsdelay0 PNAME=pc5.example.emulab.net ROLE=plc CNETIP=127.0.0.5 CNETMAC=00d0b713f801\n"
+	const node = "VNAME=phys0 PNAME=pc4.example.emulab.net ROLE=node CNETIP=127.0.0.4 CNETMAC=00d0b713f701\n"
+	port := "VNAME=phys0 IP=10.2.1.2 NETMASK=255.255.255.0 MAC=00d0b713f702\n"
+	const network = "VNAME=phys0 PNAME=pc4.example.emulab.net PLCNETWORK=plcnet ROLE=node IP=10.2.1.2 NETMASK=255.255.255.0 MAC=00d0b713f702\n"
+	set(tb, "virt_lans", "vname", "plink", columns{"ip": "10.99.0.1"}) // what the recorded LAN has
+	visit{"PLC", "127.0.0.5", "VERSION=40 eplabconfig ", plc + node + plc + port + network, ""}.check(t, tb)
+	visit{"a node", "127.0.0.4", "VERSION=40 eplabconfig ", "", ""}.check(t, tb)
+	set(tb, "reserved", "node_id", "pc5", columns{"vname": "plc"})
+	set(tb, "virt_nodes", "vname", "phys0", columns{"plab_plcnet": "control"})
+	visit{"PLC by name", "127.0.0.5", "VERSION=40 eplabconfig ",
+		"VNAME=plc PNAME=pc5.example.emulab.net ROLE=plc CNETIP=127.0.0.5 CNETMAC=00d0b713f801\n" + node + port, ""}.check(t, tb)
+}

@@ -82,6 +82,42 @@ func TestTraces(t *testing.T) {
 		"TRACE LINKNAME=lan0 IDX=8 MAC0= MAC1=020a01020301 VNODE=node-b VNODE_MAC= TRACE_TYPE=header TRACE_EXPR='ip' TRACE_SNAPLEN=64\n", ""}.check(t, tb)
 }
 
+// TestMoteLog: with and without the row of the file.
+func TestMoteLog(t *testing.T) {
+	tb := with(t, "virt_node_motelog", []columns{
+		{"pid": "testbed", "eid": "jaildemo", "vname": "node-a", "logfileid": "l1"},
+		{"pid": "testbed", "eid": "jaildemo", "vname": "node-a", "logfileid": "l2"},
+		{"pid": "testbed", "eid": "jaildemo", "vname": "node-b", "logfileid": "l1"},
+	}, "motelogfiles", []columns{
+		{"logfileid": "l1", "pid": "testbed", "classfilepath": "/proj/c.class", "specfilepath": "/proj/s"},
+		{"logfileid": "l1", "pid": "other", "classfilepath": "/x", "specfilepath": "/y"},
+	})
+	visit{"its own", "", "VNODEID=pcvm1-1 VERSION=40 motelog ",
+		"MOTELOGID=l1 CLASSFILE=/proj/c.class SPECFILE=/proj/s\nMOTELOGID=l2 CLASSFILE= SPECFILE=\n", ""}.check(t, tb)
+	visit{"none", "", "VNODEID=pcvm1-3 VERSION=40 motelog ", "", ""}.check(t, tb)
+}
+
+// TestPnetNodeAttrs: two attributes of all nodes of the experiment.
+func TestPnetNodeAttrs(t *testing.T) {
+	tb := with(t, "node_attributes", []columns{
+		{"node_id": "pcvm1-2", "attrkey": "sim_imsi", "attrvalue": "998"},
+		{"node_id": "pcvm1-1", "attrkey": "sim_sequence_number", "attrvalue": "17"},
+		{"node_id": "pcvm1-1", "attrkey": "sim_imsi", "attrvalue": ""},
+		{"node_id": "pc4", "attrkey": "sim_imsi", "attrvalue": "1"},
+	})
+	visit{"of the experiment", "", "VERSION=40 pnetnodeattrs ",
+		"NODE_ID=pcvm1-1 KEY=sim_sequence_number VALUE=17\nNODE_ID=pcvm1-2 KEY=sim_imsi VALUE=998\n", ""}.check(t, tb)
+}
+
+// TestPlabEventKeys: a service slice learns the keys of all on its host.
+func TestPlabEventKeys(t *testing.T) {
+	tb := with(t, "plab_slices", []columns{{"pid": "testbed", "eid": "sharedemo", "admin": int64(1)}, {"pid": "testbed", "eid": "jaildemo", "admin": int64(0)}})
+	visit{"a service slice", "127.0.0.3", "VNODEID=pcvm3-1 VERSION=40 plabeventkeys ", "PID=emulab-ops EID=shared-nodes KEY=\n" +
+		"PID=testbed EID=sharedemo KEY=\nPID=geniproj EID=genislice KEY=\nPID=geniproj EID=genislice KEY=\n", ""}.check(t, tb)
+	visit{"another slice", "", "VNODEID=pcvm1-1 VERSION=40 plabeventkeys ", "", ""}.check(t, tb)
+	visit{"a host", "127.0.0.3", "VERSION=40 plabeventkeys ", "", ""}.check(t, tb)
+}
+
 // TestLocalization: an empty key is told, one that isn't there isn't.
 func TestLocalization(t *testing.T) {
 	for value, want := range map[any]string{"": "ROOTPUBKEY=''\n", nil: "", "k": "ROOTPUBKEY='k'\n"} {

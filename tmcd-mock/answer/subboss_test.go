@@ -27,6 +27,28 @@ func TestServiceInfo(t *testing.T) {
 	visit{"not served", "127.0.0.8", "VERSION=40 serviceinfo ", "TFTP=boss DHCP=boss FRISBEE=boss PUBSUB=boss\n", ""}.check(t, tb)
 }
 
+// TestDHCPDConf: the nodes of a subboss by priority, with what they boot.
+func TestDHCPDConf(t *testing.T) {
+	tb := subbossBed(t, "node_type_attributes", []columns{{"type": "pc850", "attrkey": "pxe_boot_path", "attrvalue": "/type"}},
+		"node_attributes", []columns{{"node_id": "pc2", "attrkey": "pxe_boot_path", "attrvalue": ""}})
+	set(tb, "nodes", "node_id", "pc7", columns{"priority": int64(-2)})
+	set(tb, "nodes", "node_id", "pc1", columns{"pxe_boot_path": "/own"})
+	const pc1 = "HOSTNAME=pc1 MAC=00d0b713f401 IP=127.0.0.1"
+	const pc2 = "HOSTNAME=pc2 MAC=00d0b713f501 IP=127.0.0.2 FILENAME=\"\"\n"
+	const pc7 = "HOSTNAME=pc7 MAC=00d0b713fa01 IP=127.0.0.7"
+	visit{"plain", "127.0.0.4", "VERSION=40 dhcpdconf ", pc7 + " FILENAME=\"/type\"\n" + pc1 + " TFTP=127.0.0.4 BOOTINFO=127.0.0.4 FILENAME=\"/own\"\n" + pc2, ""}.check(t, tb)
+	visit{"no subboss", "", "VERSION=40 dhcpdconf ", "", ""}.check(t, tb)
+
+	set(tb, "reserved", "node_id", "pc7", columns{"inner_elab_boot": int64(1), "inner_elab_role": "node"})
+	set(tb, "reserved", "node_id", "pc8", columns{"inner_elab_role": "boss+router"})
+	set(tb, "experiments", "idx", "106", columns{"elabinelab_singlenet": int64(1)})
+	set(tb, "reserved", "node_id", "pc1", columns{"plab_boot": int64(1), "plab_role": "plc"})
+	set(tb, "nodes", "node_id", "pc1", columns{"next_pxe_boot_path": "/next"})
+	visit{"inner testbeds", "127.0.0.4", "VERSION=40 dhcpdconf ",
+		pc7 + " INNER_ELAB_BOOT=1 INNER_ELAB_ROLE=node SINGLENET=1 TFTP=127.0.0.8 BOOTINFO=127.0.0.8 FILENAME=\"/type\"\n" +
+			pc1 + " PLAB_BOOT=1 TFTP=127.0.0.4 BOOTINFO=127.0.0.4 FILENAME=\"/next\"\n" + pc2, ""}.check(t, tb)
+}
+
 // TestARPInfo: servers for all on the control network, nodes for a subboss.
 func TestARPInfo(t *testing.T) {
 	tb := subbossBed(t, "interfaces", []columns{{"node_id": "pc1", "IP": "10.0.0.1", "mac": "00d0b713f4ff", "iface": "eth9", "role": "mngmnt"}})
