@@ -99,14 +99,10 @@ func (c *call) rootPassword() {
 	if c.who.vnode && c.who.sharing == "" {
 		node = c.who.host
 	}
-	password := ""
-	for a := range c.db.Where("node_attributes", "node_id", node) {
-		if a.Is("attrkey", "root_password") {
-			password = a.Text("attrvalue")
-		}
-	}
-	if password == "" {
-		password = hex.EncodeToString(c.random(8))
+	attr := first(c.where("node_attributes", "node_id", node, "attrkey", "root_password"))
+	password := attr.Text("attrvalue")
+	if attr.IsZero() {
+		password = hex.EncodeToString(c.random(6))
 		c.change(testbed.Change{Table: "node_attributes", Op: testbed.Upsert,
 			Where: map[string]string{"node_id": node, "attrkey": "root_password"},
 			Set:   testbed.Columns{"attrvalue": password}})

@@ -44,7 +44,7 @@ func TestWrites(t *testing.T) {
 		{"battery", vnode + "battery CAPACITY=50 VOLTAGE=12.5 ", "nodes", "battery_voltage", "12.5", "pcvm1-1", "CAPACITY=50 VOLTAGE=12.5 ", "OK\n"},
 		{"battery that can't be", vnode + "battery CAPACITY=50 VOLTAGE=4.9 ", "nodes", "battery_voltage", "", "pcvm1-1", "", ""},
 		{"portregister", vnode + "portregister svc 4321 ", "port_registration", "port", "4321", "pcvm1-1", "svc 4321 ", ""},
-		{"rootpswd of a host", "VERSION=40 rootpswd ", "node_attributes", "attrvalue", "0000000000000000", "pc1", "", "*"},
+		{"rootpswd of a host", "VERSION=40 rootpswd ", "node_attributes", "attrvalue", "000000000000", "pc1", "", "*"},
 		{"elvindport goes to the host", vnode + "elvindport 2918 ", "node_attributes", "attrvalue", "2918", "pc1", "2918 ", ""},
 		{"tiplineinfo", vnode + "tiplineinfo host: pc1\nport: 4501\nkeylen: 4\nkey: abcd\n", "tiplines", "keydata", "abcd", "pcvm1-1", "host: pc1\nport: 4501\nkeylen: 4\nkey: abcd\n", ""},
 		{"state", vnode + "state ISUP extra ", "nodes", "eventstate", "ISUP", "pcvm1-1", "ISUP", ""},
@@ -99,12 +99,19 @@ func TestRootPassword(t *testing.T) {
 	tb := recordedBed(t)
 	first := string(ask(t, tb, "127.0.0.1", answer.TCP, "VNODEID=pcvm1-1 VERSION=40 rootpswd ").Reply)
 	again := string(ask(t, tb, "127.0.0.1", answer.TCP, "VERSION=40 rootpswd ").Reply)
-	// crypt("0000000000000000", "$1$00000000"), as openssl passwd -1 has it.
-	const want = "HASH=$1$00000000$.Evo1Sb0s1wX3tYtRGW9u0\n"
+	// crypt("000000000000", "$1$00000000"), as openssl passwd -1 has it.
+	const want = "HASH=$1$00000000$0.E99WjJ/CMNEpV.0YBkQ1\n"
 	if first != again {
 		t.Errorf("the vnode's %q, the host's %q", first, again)
 	}
 	if first != want {
 		t.Errorf("got %q, want %q", first, want)
 	}
+}
+
+// TestRootPasswordEmpty: an empty password is one.
+func TestRootPasswordEmpty(t *testing.T) {
+	tb := with(t, "node_attributes", []columns{{"node_id": "pc1", "attrkey": "root_password", "attrvalue": ""}})
+	// As openssl passwd -1 -salt 00000000 '' has it.
+	visit{"rootpswd", "", "VERSION=40 rootpswd ", "HASH=$1$00000000$BAs7ZXPbyiSMzzbbHoEP4/\n", ""}.check(t, tb)
 }
