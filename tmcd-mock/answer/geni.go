@@ -125,8 +125,11 @@ func (c *call) geniGet(what string) (string, bool) {
 // creatorCert is the certificate of the slice's creator: of users of this
 // testbed the one in use, of others what came with them.
 func (c *call) creatorCert() testbed.Row {
-	urn := c.ofSlice("geni_slices", "uuid").Text("creator_urn")
-	here := c.urn("")
+	slice := c.ofSlice("geni_slices", "uuid")
+	if slice.IsZero() {
+		return testbed.Row{}
+	}
+	urn, here := slice.Text("creator_urn"), c.urn("")
 	if len(urn) < len(here) || !strings.EqualFold(urn[:len(here)], here) {
 		return c.db.First("geni-cm.geni_certificates", "urn", urn)
 	}

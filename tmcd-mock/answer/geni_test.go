@@ -18,7 +18,7 @@ func geniBed(t *testing.T, more ...any) *testbed.Testbed {
 func TestGeniSlice(t *testing.T) {
 	const ours = "urn:publicid:IDN+example.emulab.net+"
 	tb := geniBed(t,
-		"geni-cm.geni_certificates", []columns{{"uuid": "slice2", "DN": "/O=x/emailAddress=s@x.net/OU=y", "urn": "urn:s2"}},
+		"geni-cm.geni_certificates", []columns{{"uuid": "slice2", "DN": "/O=x/emailAddress=s@x.net/OU=y", "urn": "urn:s2"}, {"uuid": "x", "DN": "/emailAddress=x", "urn": ""}},
 		"geni-cm.geni_slicecerts", []columns{{"uuid": "slice2", "cert": "C2", "privkey": "K2"}},
 		"geni-cm.geni_manifests", []columns{{"slice_uuid": "slice2", "manifest": "<a b=\"c\">\n</a>"}},
 		"geni-cm.geni_aggregates", []columns{{"idx": int64(78), "uuid": "agg2", "slice_uuid": "slice1", "status": "mixed"}})
