@@ -113,7 +113,7 @@ func (c *call) newNode() booting {
 }
 
 // bootOS is how a node boots an OS: from the path of its current version, or
-// from the partition that has it.
+// from the first partition that has it.
 func (c *call) bootOS(node testbed.Row, osid string) booting {
 	os := c.currentOS(osid)
 	if path := os.Text("path"); path != "" {
@@ -127,14 +127,14 @@ func (c *call) bootOS(node testbed.Row, osid string) booting {
 		}
 		return b
 	}
-	p := first(c.where("partitions", "node_id", node.Text("node_id"), "osid", osid))
+	has := sorted(c.where("partitions", "node_id", node.Text("node_id"), "osid", osid), "partition")
 	switch {
-	case !p.Has("partition"):
+	case len(has) == 0 || !has[0].Has("partition"):
 		return booting{kind: bootNothing}
 	case c.otherDisk(node):
 		return booting{kind: bootDisk}
 	}
-	return booting{kind: bootPartition, what: itoa(p.Int("partition"))}
+	return booting{kind: bootPartition, what: itoa(has[0].Int("partition"))}
 }
 
 // otherDisk: the disk to boot from has a number in the BIOS. It is known of

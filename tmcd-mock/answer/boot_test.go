@@ -32,17 +32,23 @@ func TestBootWhat(t *testing.T) {
 			if tc.disk != nil {
 				tb = with(t, "node_attributes", []columns{{"node_id": "pc1", "attrkey": "bootdisk_bios_id", "attrvalue": tc.disk}})
 			}
-			set(tb, "nodes", "node_id", "pc1", tc.node)
-			set(tb, "os_info_versions", "osid", "104", tc.os)
+			alter(tb, "nodes", "node_id", "pc1", tc.node)
+			alter(tb, "os_info_versions", "osid", "104", tc.os)
 			visit{tc.name, "", "VERSION=40 bootwhat ", "STATUS=success " + tc.reply + "\n", ""}.check(t, tb)
 		})
 	}
+}
+
+// TestBootPartition: of two partitions with the OS the one with the lower number.
+func TestBootPartition(t *testing.T) {
+	tb := with(t, "partitions", []columns{{"node_id": "pc5", "partition": int64(3), "osid": int64(100)}, {"node_id": "pc5", "partition": int64(2), "osid": int64(100)}})
+	visit{"the lower", "127.0.0.5", "VERSION=40 bootwhat ", "STATUS=success TYPE=1 FLAGS=0 WHAT=2\n", ""}.check(t, tb)
 }
 
 // TestBootNobody: a type that boots without being told gets what new nodes get.
 func TestBootNobody(t *testing.T) {
 	tb := with(t, "node_type_attributes", []columns{{"type": "pc850", "attrkey": "nobootinfo", "attrvalue": "1"}})
 	visit{"the MFS of new nodes", "", "VERSION=34 bootwhat ", "STATUS=success TYPE=7 WHAT=10.1.32.70:/tftpboot/freebsd.newnode\n", ""}.check(t, tb)
-	set(tb, "os_info", "osid", "105", columns{"pid": "testbed"})
+	alter(tb, "os_info", "osid", "105", columns{"pid": "testbed"})
 	visit{"without one", "", "VERSION=40 bootwhat ", "STATUS=success TYPE=0 FLAGS=0\n", ""}.check(t, tb)
 }

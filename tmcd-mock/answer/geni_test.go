@@ -37,7 +37,7 @@ func TestGeniSlice(t *testing.T) {
 	get("status", failed)
 	get("sliverstatus", "\x00{\"geni_urn\":\""+ours+"sliver+78\",\"geni_status\":\"unknown\",\"geni_resources\":[{\"geni_urn\":\""+
 		ours+"sliver+902\",\"geni_status\":\"changing\",\"geni_error\":\"a \"b\"\"}]}\n")
-	set(tb, "geni-cm.geni_certificates", "uuid", "slice2", columns{"DN": "emailAddress=s@x.net"})
+	alter(tb, "geni-cm.geni_certificates", "uuid", "slice2", columns{"DN": "emailAddress=s@x.net"})
 	get("slice_email", failed)
 }
 
@@ -51,9 +51,9 @@ func TestGeniCreator(t *testing.T) {
 		visit{"creator", "", "VNODEID=pcvm1-2 VERSION=40 geni_user_email ", want, ""}.check(t, tb)
 	}
 	get("\x00bob@here\n")
-	set(tb, "geni-cm.geni_slices", "uuid", "slice2", columns{"creator_urn": "urn:publicid:IDN+example.emulab.net+USER+bob"})
+	alter(tb, "geni-cm.geni_slices", "uuid", "slice2", columns{"creator_urn": "urn:publicid:IDN+example.emulab.net+USER+bob"})
 	get("\x00\x00internal error handling request\n")
-	set(tb, "geni-cm.geni_slices", "uuid", "slice2", columns{"creator_urn": "urn:publicid:IDN+elsewhere+user+bob"})
+	alter(tb, "geni-cm.geni_slices", "uuid", "slice2", columns{"creator_urn": "urn:publicid:IDN+elsewhere+user+bob"})
 	get("\x00\x00internal error handling request\n")
 }
 

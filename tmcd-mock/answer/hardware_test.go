@@ -27,7 +27,7 @@ NETUNIT TYPE="ETH" ID="00d0b713f702"
 NETUNIT TYPE="ETH" ID="00d0b713f7f1"
 NETUNIT TYPE="ETH" ID="00d0b713f703"
 `, ""}.check(t, tb)
-	set(tb, "node_type_attributes", "type", "pc850", columns{"attrkey": "hw_other"})
+	alter(tb, "node_type_attributes", "type", "pc850", columns{"attrkey": "hw_other"})
 	visit{"nothing of what is told", "127.0.0.5", "VERSION=40 hwinfo ", "TESTINFO LOGDIR=\"/proj/testbed/nodecheck\" COLLECT=1 CHECK=2\nCPUINFO\nNETINFO UNITS=3\n" +
 		"NETUNIT TYPE=\"ETH\" ID=\"00d0b713f801\"\nNETUNIT TYPE=\"ETH\" ID=\"00d0b713f802\"\nNETUNIT TYPE=\"ETH\" ID=\"00d0b713f803\"\n", ""}.check(t, tb)
 }
@@ -47,7 +47,7 @@ func TestNodeAttributes(t *testing.T) {
 	tb := with(t, "virt_node_attributes", []columns{{"exptidx": int64(103), "vname": "vhost-shared", "attrkey": "A", "attrvalue": nil},
 		{"exptidx": int64(103), "vname": "vhost-shared", "attrkey": "B", "attrvalue": ""}})
 	visit{"a Xen host", "127.0.0.3", "VERSION=40 nodeattributes ", "B=\"\"\n", ""}.check(t, tb)
-	set(tb, "sitevariables", "name", "general/xenvifrouting", columns{"value": "0"})
+	alter(tb, "sitevariables", "name", "general/xenvifrouting", columns{"value": "0"})
 	visit{"a Xen host that routes", "127.0.0.3", "VERSION=40 nodeattributes ", "B=\"\"\nxenvifrouting=1\n", ""}.check(t, tb)
 	visit{"its vnode", "127.0.0.3", "VNODEID=pcvm3-1 VERSION=40 nodeattributes ", "", ""}.check(t, tb)
 }

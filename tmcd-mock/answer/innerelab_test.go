@@ -10,9 +10,9 @@ import (
 func innerBed(t *testing.T, more ...any) *testbed.Testbed {
 	t.Helper()
 	tb := with(t, more...)
-	set(tb, "experiments", "idx", "100", columns{"elab_in_elab": int64(1)})
-	set(tb, "reserved", "node_id", "pcvm1-1", columns{"inner_elab_role": "ops+fs"})
-	set(tb, "reserved", "node_id", "pcvm1-2", columns{"inner_elab_role": "boss+router"})
+	alter(tb, "experiments", "idx", "100", columns{"elab_in_elab": int64(1)})
+	alter(tb, "reserved", "node_id", "pcvm1-1", columns{"inner_elab_role": "ops+fs"})
+	alter(tb, "reserved", "node_id", "pcvm1-2", columns{"inner_elab_role": "boss+router"})
 	return tb
 }
 
@@ -25,11 +25,11 @@ func TestEmulabConfig(t *testing.T) {
 	tb := innerBed(t)
 	visit{"ops", "", "VNODEID=pcvm1-1 VERSION=40 emulabconfig ", "ROLE=ops+fs\n" + ops + boss + software + "SINGLE_CONTROLNET=0\n", ""}.check(t, tb)
 	visit{"no role", "", "VNODEID=pcvm1-3 VERSION=40 emulabconfig ", ops + boss + software + "SINGLE_CONTROLNET=0\n", ""}.check(t, tb)
-	set(tb, "experiments", "idx", "100", columns{"elabinelab_singlenet": int64(1), "elabinelab_cvstag": "stable"})
+	alter(tb, "experiments", "idx", "100", columns{"elabinelab_singlenet": int64(1), "elabinelab_cvstag": "stable"})
 	visit{"one network", "", "VNODEID=pcvm1-2 VERSION=40 emulabconfig ", "ROLE=boss+router\nOPSNODE=node-a\nOPSIP=172.17.1.1\n" +
 		"BOSSNODE=node-b\nBOSSIP=172.17.1.2\n" + software + "CVSSRCTAG=stable\nSINGLE_CONTROLNET=1\n", ""}.check(t, tb)
-	set(tb, "reserved", "node_id", "pcvm1-1", columns{"inner_elab_role": nil})
-	set(tb, "reserved", "node_id", "pcvm1-2", columns{"inner_elab_role": nil})
+	alter(tb, "reserved", "node_id", "pcvm1-1", columns{"inner_elab_role": nil})
+	alter(tb, "reserved", "node_id", "pcvm1-2", columns{"inner_elab_role": nil})
 	visit{"no roles at all", "", "VNODEID=pcvm1-2 VERSION=40 emulabconfig ", "", ""}.check(t, tb)
 }
 
@@ -41,8 +41,8 @@ func TestEmulabConfigMore(t *testing.T) {
 	}
 	tb := innerBed(t, "sitevariables", []columns{{"name": "elabinelab/windows", "value": "0"}, {"name": "elabinelab/fs_pkg", "value": "fs-1", "defaultvalue": "x"}},
 		"elabinelab_attributes", []columns{attr("fs", "F", "f", 2), attr("ops", "O", "o", 1), attr("boss", "B", "b", 0), attr("ops", "N", nil, 0), attr("ops", "E", "", 3)})
-	set(tb, "experiments", "idx", "100", columns{"elabinelab_singlenet": int64(1)})
-	set(tb, "reserved", "node_id", "pcvm1-3", columns{"inner_elab_role": "fs"})
+	alter(tb, "experiments", "idx", "100", columns{"elabinelab_singlenet": int64(1)})
+	alter(tb, "reserved", "node_id", "pcvm1-3", columns{"inner_elab_role": "fs"})
 	visit{"ops and fs", "", "VNODEID=pcvm1-1 VERSION=40 emulabconfig ", "ROLE=ops+fs\nOPSNODE=node-a\nOPSIP=172.17.1.1\nBOSSNODE=node-b\n" +
 		"BOSSIP=172.17.1.2\nFSNODE=node-c\nFSIP=172.17.1.3\nFS_PKG=fs-1\nWINSUPPORT=0\nSINGLE_CONTROLNET=1\nO=\"o\"\nF=\"f\"\nE=\"\"\n", ""}.check(t, tb)
 	visit{"the host", "", "VERSION=40 emulabconfig ", "OPSNODE=node-a\nOPSIP=172.17.1.1\nBOSSNODE=node-b\n" +
@@ -54,17 +54,17 @@ func TestEPlabConfig(t *testing.T) {
 	tb := with(t, "virt_lans", []columns{
 		{"pid": "testbed", "eid": "physdemo", "exptidx": int64(102), "vname": "plcnet", "vnode": "phys0", "vport": int64(5), "ip": "10.2.1.2"}},
 		"virt_nodes", []columns{{"pid": "testbed", "eid": "physdemo", "exptidx": int64(102), "vname": "phys0", "plab_role": "node", "plab_plcnet": "plcnet"}})
-	set(tb, "reserved", "node_id", "pc5", columns{"plab_role": "plc"})
-	set(tb, "reserved", "node_id", "pc4", columns{"plab_role": "node"})
+	alter(tb, "reserved", "node_id", "pc5", columns{"plab_role": "plc"})
+	alter(tb, "reserved", "node_id", "pc4", columns{"plab_role": "node"})
 	const plc = "VNAME=tbsdelay0 PNAME=pc5.example.emulab.net ROLE=plc CNETIP=127.0.0.5 CNETMAC=00d0b713f801\n"
 	const node = "VNAME=phys0 PNAME=pc4.example.emulab.net ROLE=node CNETIP=127.0.0.4 CNETMAC=00d0b713f701\n"
 	port := "VNAME=phys0 IP=10.2.1.2 NETMASK=255.255.255.0 MAC=00d0b713f702\n"
 	const network = "VNAME=phys0 PNAME=pc4.example.emulab.net PLCNETWORK=plcnet ROLE=node IP=10.2.1.2 NETMASK=255.255.255.0 MAC=00d0b713f702\n"
-	set(tb, "virt_lans", "vname", "plink", columns{"ip": "10.99.0.1"}) // what the recorded LAN has
+	alter(tb, "virt_lans", "vname", "plink", columns{"ip": "10.99.0.1"}) // what the recorded LAN has
 	visit{"PLC", "127.0.0.5", "VERSION=40 eplabconfig ", plc + node + plc + port + network, ""}.check(t, tb)
 	visit{"a node", "127.0.0.4", "VERSION=40 eplabconfig ", "", ""}.check(t, tb)
-	set(tb, "reserved", "node_id", "pc5", columns{"vname": "plc"})
-	set(tb, "virt_nodes", "vname", "phys0", columns{"plab_plcnet": "control"})
+	alter(tb, "reserved", "node_id", "pc5", columns{"vname": "plc"})
+	alter(tb, "virt_nodes", "vname", "phys0", columns{"plab_plcnet": "control"})
 	visit{"PLC by name", "127.0.0.5", "VERSION=40 eplabconfig ",
 		"VNAME=plc PNAME=pc5.example.emulab.net ROLE=plc CNETIP=127.0.0.5 CNETMAC=00d0b713f801\n" + node + port, ""}.check(t, tb)
 }

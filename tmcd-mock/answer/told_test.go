@@ -76,8 +76,8 @@ func TestTipLineInfo(t *testing.T) {
 func TestImageSize(t *testing.T) {
 	const known = "IMAGELOW=63 IMAGEHIGH=6281414 IMAGESSIZE=512 IMAGERELOC=1\n"
 	tb := with(t, "image_versions", []columns{{"imageid": int64(200), "version": int64(1), "lba_low": int64(1), "lba_high": int64(2), "lba_size": int64(3), "relocatable": int64(0)}})
-	set(tb, "image_versions", "imageid", "201", columns{"deleted": "2016-01-01 00:00:00"})
-	set(tb, "image_versions", "imageid", "202", columns{"lba_high": int64(0)})
+	alter(tb, "image_versions", "imageid", "201", columns{"deleted": "2016-01-01 00:00:00"})
+	alter(tb, "image_versions", "imageid", "202", columns{"lba_high": int64(0)})
 	for args, want := range map[string]string{
 		"FBSD83-STD": known, "emulab-ops/fbsd83-std,sig": known, "FBSD83-STD:0,sig": known, "FBSD83-STD:0x": known,
 		"FBSD83-STD:1":            "IMAGELOW=1 IMAGEHIGH=2 IMAGESSIZE=3 IMAGERELOC=0\n",

@@ -24,8 +24,8 @@ func with(t *testing.T, tables ...any) *testbed.Testbed {
 	return tb
 }
 
-// set changes the rows of one node, experiment or whatever key=value names.
-func set(tb *testbed.Testbed, table, key, value string, to columns) {
+// alter changes the rows of one node, experiment or whatever key=value names.
+func alter(tb *testbed.Testbed, table, key, value string, to columns) {
 	tb.Apply([]testbed.Change{{Table: table, Where: map[string]string{key: value}, Set: to}})
 }
 
@@ -122,7 +122,7 @@ func TestPlabEventKeys(t *testing.T) {
 func TestLocalization(t *testing.T) {
 	for value, want := range map[any]string{"": "ROOTPUBKEY=''\n", nil: "", "k": "ROOTPUBKEY='k'\n"} {
 		tb := recordedBed(t)
-		set(tb, "sitevariables", "name", "node/ssh_pubkey", columns{"value": value, "defaultvalue": "other"})
+		alter(tb, "sitevariables", "name", "node/ssh_pubkey", columns{"value": value, "defaultvalue": "other"})
 		visit{"key", "", "VERSION=40 localization ", want, ""}.check(t, tb)
 	}
 }
