@@ -14,7 +14,7 @@ const (
 	bootWait      = 4
 	bootReboot    = 5
 	bootMFS       = 7
-	bootDisk      = 9 // a partition of another disk than the first
+	bootOtherDisk = 9 // a partition of another disk than the first
 )
 
 // bootSecure is the flag of a boot chain that a TPM watches.
@@ -132,7 +132,7 @@ func (c *call) bootOS(node testbed.Row, osid string) booting {
 	case len(has) == 0 || !has[0].Has("partition"):
 		return booting{kind: bootNothing}
 	case c.otherDisk(node):
-		return booting{kind: bootDisk}
+		return booting{kind: bootOtherDisk}
 	}
 	return booting{kind: bootPartition, what: itoa(has[0].Int("partition"))}
 }
