@@ -31,7 +31,7 @@ func (c *call) arpInfo() {
 	switch {
 	case c.who.reserved.Text("erole") == "subboss":
 		c.arpServed()
-	case c.who.id == "ops" || c.who.id == "fs":
+	case c.called() == "ops" || c.called() == "fs":
 		c.arpEverybody()
 	}
 }

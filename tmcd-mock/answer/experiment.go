@@ -18,6 +18,10 @@ func (c *call) mine(r testbed.Row) bool {
 	return r.Is("exptidx", c.who.exptidx)
 }
 
+// called is the asker's name as the request has it: tmcd compares with case
+// what it doesn't leave to the database.
+func (c *call) called() string { return cmp.Or(c.q.Request.NodeID(), c.who.id) }
+
 // ofExperiment are the rows of a table that are the asker's experiment's.
 func (c *call) ofExperiment(table string) iter.Seq[testbed.Row] {
 	return func(yield func(testbed.Row) bool) {
@@ -161,7 +165,7 @@ func (c *call) traceInfo() {
 func (c *call) traceIndex(t testbed.Row) int {
 	idx := t.Int("idx")
 	kind := c.db.First("node_types", "type", c.who.node.Text("type"))
-	if c.who.vnode && kind.Bool("isplabdslice") && strings.HasPrefix(c.who.id, "plabvm") {
+	if c.who.vnode && kind.Bool("isplabdslice") && strings.HasPrefix(c.called(), "plabvm") {
 		_, n, _ := strings.Cut(c.who.id, "-")
 		idx += 10 * testbed.Atoi(n)
 	}

@@ -25,6 +25,7 @@ func TestEmulabConfig(t *testing.T) {
 	tb := innerBed(t)
 	visit{"ops", "", "VNODEID=pcvm1-1 VERSION=40 emulabconfig ", "ROLE=ops+fs\n" + ops + boss + software + "SINGLE_CONTROLNET=0\n", ""}.check(t, tb)
 	visit{"no role", "", "VNODEID=pcvm1-3 VERSION=40 emulabconfig ", ops + boss + software + "SINGLE_CONTROLNET=0\n", ""}.check(t, tb)
+	visit{"a name in other letters", "", "VNODEID=PCVM1-1 VERSION=40 emulabconfig ", ops + boss + software + "SINGLE_CONTROLNET=0\n", ""}.check(t, tb)
 	alter(tb, "experiments", "idx", "100", columns{"elabinelab_singlenet": int64(1), "elabinelab_cvstag": "stable"})
 	visit{"one network", "", "VNODEID=pcvm1-2 VERSION=40 emulabconfig ", "ROLE=boss+router\nOPSNODE=node-a\nOPSIP=172.17.1.1\n" +
 		"BOSSNODE=node-b\nBOSSIP=172.17.1.2\n" + software + "CVSSRCTAG=stable\nSINGLE_CONTROLNET=1\n", ""}.check(t, tb)

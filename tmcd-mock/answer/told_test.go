@@ -28,6 +28,8 @@ func TestPortRegisterArguments(t *testing.T) {
 		{"register", "", "VERSION=40 portregister svc 12x ", "", ""},
 		{"a question", "", "VERSION=40 portregister SVC abc ", "PORT=12 NODEID=pc1.example.emulab.net\n", ""},
 		{"another experiment", "127.0.0.4", "VERSION=40 portregister svc ", "", ""},
+		{"in other letters", "", "VNODEID=PCVM1-1 VERSION=40 portregister up 6 ", "", ""},
+		{"as it was sent", "", "VERSION=40 portregister up ", "PORT=6 NODEID=PCVM1-1.example.emulab.net\n", ""},
 		{"below 0", "", "VERSION=40 portregister low -5 ", "", ""},
 		{"is 0", "", "VERSION=40 portregister low ", "PORT=0 NODEID=pc1.example.emulab.net\n", ""},
 		{"quotes", "", "VERSION=40 portregister a'\"b 7 ", "", ""},
