@@ -171,7 +171,7 @@ func (c *call) ntpDrift() {
 }
 
 func (c *call) bootErrno() {
-	n, ok := leadingInt(c.args)
+	n, ok := scanInt(c.args)
 	if !ok {
 		c.refuse("boot error %q is no number", firstWord(c.args))
 		return
@@ -224,7 +224,7 @@ func (c *call) hostInfo() {
 }
 
 func (c *call) elvindPort() {
-	port, ok := leadingInt(c.args)
+	port, ok := scanInt(c.args)
 	if !ok {
 		c.refuse("port %q is no number", firstWord(c.args))
 		return
@@ -232,7 +232,7 @@ func (c *call) elvindPort() {
 	c.report("elvindport", c.args)
 	c.change(testbed.Change{Table: "node_attributes", Op: testbed.Upsert,
 		Where: map[string]string{"node_id": c.who.host, "attrkey": "elvind_port"},
-		Set:   testbed.Columns{"attrvalue": strconv.FormatInt(port, 10)}})
+		Set:   testbed.Columns{"attrvalue": strconv.FormatUint(uint64(uint32(port)), 10)}})
 }
 
 func (c *call) sfsHostID() {

@@ -11,7 +11,7 @@ func (c *call) tmccTest() {
 	switch {
 	case strings.HasPrefix(c.args, "noreply"):
 	case isDelay:
-		n, ok := leadingInt(delay)
+		n, ok := scanInt(delay)
 		if !ok || n < 0 || n > 19 {
 			c.linef("bogus delay value")
 			return

@@ -2,6 +2,7 @@ package answer
 
 import (
 	"cmp"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -42,6 +43,21 @@ func afterKey(s, key string) (f float64, rest string, ok bool) {
 	return 0, s, false
 }
 
+// scanInt is what %d reads: blanks, a sign, digits, of whose value the lower 32
+// bits stay.
+func scanInt(s string) (int64, bool) {
+	s = strings.TrimLeft(s, blanks)
+	end := 0
+	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && (s[0] == '-' || s[0] == '+')) {
+		end++
+	}
+	n, err := strconv.ParseInt(s[:end], 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, false
+	}
+	return int64(int32(n)), true
+}
+
 // portRegister notes where a service of the experiment listens (port 0: no
 // more), or without a port tells it.
 func (c *call) portRegister() {
@@ -55,7 +71,7 @@ func (c *call) portRegister() {
 		c.refuse("service %q is no name", service[:min(len(service), longest)])
 		return
 	}
-	port, ok := leadingInt(strings.TrimLeft(rest, blanks))
+	port, ok := scanInt(rest)
 	if !ok {
 		c.registered(service)
 		return

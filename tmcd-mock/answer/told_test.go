@@ -28,6 +28,8 @@ func TestPortRegisterArguments(t *testing.T) {
 		{"register", "", "VERSION=40 portregister svc 12x ", "", ""},
 		{"a question", "", "VERSION=40 portregister SVC abc ", "PORT=12 NODEID=pc1.example.emulab.net\n", ""},
 		{"another experiment", "127.0.0.4", "VERSION=40 portregister svc ", "", ""},
+		{"more than 32 bits", "", "VERSION=40 portregister wide 4294967303 ", "", ""},
+		{"keep the lower ones", "", "VERSION=40 portregister wide ", "PORT=7 NODEID=pc1.example.emulab.net\n", ""},
 		{"in other letters", "", "VNODEID=PCVM1-1 VERSION=40 portregister up 6 ", "", ""},
 		{"as it was sent", "", "VERSION=40 portregister up ", "PORT=6 NODEID=PCVM1-1.example.emulab.net\n", ""},
 		{"below 0", "", "VERSION=40 portregister low -5 ", "", ""},

@@ -46,6 +46,8 @@ func TestWrites(t *testing.T) {
 		{"portregister", vnode + "portregister svc 4321 ", "port_registration", "port", "4321", "pcvm1-1", "svc 4321 ", ""},
 		{"rootpswd of a host", "VERSION=40 rootpswd ", "node_attributes", "attrvalue", "000000000000", "pc1", "", "*"},
 		{"elvindport goes to the host", vnode + "elvindport 2918 ", "node_attributes", "attrvalue", "2918", "pc1", "2918 ", ""},
+		{"elvindport below 0", vnode + "elvindport -1 ", "node_attributes", "attrvalue", "4294967295", "pc1", "-1 ", ""},
+		{"booterrno of many bits", vnode + "booterrno 99999999999999999999 ", "nodes", "boot_errno", "-1", "pcvm1-1", "99999999999999999999 ", ""},
 		{"tiplineinfo", vnode + "tiplineinfo host: pc1\nport: 4501\nkeylen: 4\nkey: abcd\n", "tiplines", "keydata", "abcd", "pcvm1-1", "host: pc1\nport: 4501\nkeylen: 4\nkey: abcd\n", ""},
 		{"state", vnode + "state ISUP extra ", "nodes", "eventstate", "ISUP", "pcvm1-1", "ISUP", ""},
 		{"state that is no name", vnode + "state BAD;NAME ", "nodes", "eventstate", "ISUP", "pcvm1-1", "", ""},
