@@ -128,11 +128,7 @@ func (c *call) pnetNodeAttrs() {
 // plabEventKeys gives the service slice of a PlanetLab node the keys of the
 // experiments on it.
 func (c *call) plabEventKeys() {
-	slice := testbed.Row{}
-	for s := range c.ofExperiment("plab_slices") {
-		slice = s
-		break
-	}
+	slice := first(c.ofExperiment("plab_slices"))
 	if !c.who.vnode || !slice.Bool("admin") {
 		c.refuse("%s is no service slice of PlanetLab", c.who.id)
 		return

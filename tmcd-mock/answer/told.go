@@ -3,6 +3,7 @@ package answer
 import (
 	"cmp"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,11 @@ func (c *call) portRegister() {
 		service, rest = args[:end], args[end:]
 	}
 	const longest = 127 // with a backslash before each quote
-	if n := len(service) + len(service) - len(strings.NewReplacer(`'`, "", `"`, "", `\`, "", "\x1a", "").Replace(service)); service == "" || n > longest {
+	length := len(service)
+	for _, quote := range []string{"'", `"`, `\`, "\x1a"} {
+		length += strings.Count(service, quote)
+	}
+	if service == "" || length > longest {
 		c.refuse("service %q is no name", service[:min(len(service), longest)])
 		return
 	}
@@ -76,8 +81,7 @@ func (c *call) portRegister() {
 		c.registered(service)
 		return
 	}
-	const column = 64 // characters that the database keeps
-	where := map[string]string{"exptidx": cmp.Or(c.who.exptidx, "0"), "service": service[:min(len(service), column)]}
+	where := map[string]string{"exptidx": cmp.Or(c.who.exptidx, "0"), "service": kept(service)}
 	c.report("portregister", c.args)
 	if port == 0 {
 		c.change(testbed.Change{Table: "port_registration", Op: testbed.Delete, Where: where})
@@ -85,6 +89,19 @@ func (c *call) portRegister() {
 	}
 	c.change(testbed.Change{Table: "port_registration", Op: testbed.Upsert, Where: where,
 		Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.called(), "port": max(port, 0)}})
+}
+
+// kept is what a column of 64 characters keeps of a text.
+func kept(s string) string { return s[:min(len(s), 64)] }
+
+// column is the number at the beginning of a text, as far as a column holds it.
+func column(s string, most int64) int64 {
+	end := 0
+	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && s[0] == '-') {
+		end++
+	}
+	n, _ := strconv.ParseInt(s[:end], 10, 64) // out of range it is the nearest
+	return max(min(n, most), -most-1)
 }
 
 func (c *call) registered(service string) {
@@ -120,6 +137,6 @@ func (c *call) tipLineInfo() {
 	}
 	c.report("tiplineinfo", c.args)
 	c.change(testbed.Change{Table: "tiplines", Op: testbed.Upsert, Where: map[string]string{"tipname": c.who.id},
-		Set: testbed.Columns{"node_id": c.who.id, "server": value["host"], "portnum": int64(testbed.Atoi(value["port"])),
-			"keylen": int64(testbed.Atoi(value["keylen"])), "keydata": value["key"]}})
+		Set: testbed.Columns{"node_id": c.who.id, "server": kept(value["host"]), "portnum": column(value["port"], math.MaxInt32),
+			"keylen": column(value["keylen"], math.MaxInt16), "keydata": value["key"]}})
 }

@@ -61,6 +61,8 @@ func TestTipLineInfo(t *testing.T) {
 		{"some", "host: pc9\n", "VNODE=node-b SERVER=pc9 PORT=0 KEYLEN=0 KEY=\n"},
 		{"nothing", "", "VNODE=node-b SERVER= PORT=0 KEYLEN=0 KEY=\n"},
 		{"a port with letters", "port: 7x\nhost: h\n", "VNODE=node-b SERVER=h PORT=7 KEYLEN=0 KEY=\n"},
+		{"more than the columns hold", "host: " + strings.Repeat("h", 70) + "\nport: 3000000000\nkeylen: -40000\n",
+			"VNODE=node-b SERVER=" + strings.Repeat("h", 64) + " PORT=2147483647 KEYLEN=-32768 KEY=\n"},
 		{"a blank at the end", "host: pc9 \n", "VNODE=node-b SERVER=pc1.example.emulab.net PORT=4501 KEYLEN=8 KEY=deadbeef\n"},
 		{"an empty line", "host: pc9\n\nport: 7\n", "VNODE=node-b SERVER=pc1.example.emulab.net PORT=4501 KEYLEN=8 KEY=deadbeef\n"},
 		{"too long", "host: " + strings.Repeat("h", 129), "VNODE=node-b SERVER=pc1.example.emulab.net PORT=4501 KEYLEN=8 KEY=deadbeef\n"},
