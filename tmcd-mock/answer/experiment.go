@@ -9,24 +9,24 @@ import (
 	"emujail/tmcd-mock/testbed"
 )
 
-// mine reports whether a row is of the asker's experiment: its pid and eid say
-// so, or in a row without them its exptidx.
-func (c *call) mine(r testbed.Row) bool {
-	if r.Has("pid") || !c.who.allocated() {
-		return r.Is("pid", c.who.pid) && r.Is("eid", c.who.eid)
-	}
-	return r.Is("exptidx", c.who.exptidx)
-}
-
 // called is the asker's name as the request has it: tmcd compares with case
 // what it doesn't leave to the database.
 func (c *call) called() string { return cmp.Or(c.q.Request.NodeID(), c.who.id) }
 
-// ofExperiment are the rows of a table that are the asker's experiment's.
+// ofExperiment are the rows of a table that are the asker's experiment's: their
+// pid and eid say so, or in rows without them their exptidx.
 func (c *call) ofExperiment(table string) iter.Seq[testbed.Row] {
 	return func(yield func(testbed.Row) bool) {
-		for r := range c.db.Rows(table) {
-			if c.mine(r) && !yield(r) {
+		for r := range c.where(table, "eid", c.who.eid, "pid", c.who.pid) {
+			if !yield(r) {
+				return
+			}
+		}
+		if !c.who.allocated() {
+			return
+		}
+		for r := range c.db.Where(table, "exptidx", c.who.exptidx) {
+			if !r.Has("eid") && !r.Has("pid") && !yield(r) {
 				return
 			}
 		}
@@ -133,8 +133,9 @@ func (c *call) plabEventKeys() {
 		c.refuse("%s is no service slice of PlanetLab", c.who.id)
 		return
 	}
-	for r := range c.db.Rows("reserved") {
-		if !c.db.First("nodes", "node_id", r.Text("node_id")).Is("phys_nodeid", c.who.host) {
+	for node := range c.db.Where("nodes", "phys_nodeid", c.who.host) {
+		r := c.db.First("reserved", "node_id", node.Text("node_id"))
+		if r.IsZero() {
 			continue
 		}
 		e := first(c.where("experiments", "pid", r.Text("pid"), "eid", r.Text("eid")))

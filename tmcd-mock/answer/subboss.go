@@ -90,7 +90,7 @@ func (c *call) bootServers(node, res testbed.Row) (tftp, bootinfo string) {
 
 // innerBoss is the address of the boss, or of PLC, in the experiment of res.
 func (c *call) innerBoss(res testbed.Row) string {
-	for r := range c.where("reserved", "pid", res.Text("pid"), "eid", res.Text("eid")) {
+	for r := range c.where("reserved", "eid", res.Text("eid"), "pid", res.Text("pid")) {
 		role := r.Text("inner_elab_role")
 		boss := strings.EqualFold(role, "boss") || strings.EqualFold(role, "boss+router") || strings.EqualFold(role, "boss+fs+router")
 		if !boss && !r.Is("plab_role", "plc") {
