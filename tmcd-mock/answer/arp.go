@@ -31,15 +31,15 @@ func (c *call) arpInfo() {
 	switch {
 	case c.who.reserved.Text("erole") == "subboss":
 		c.arpServed()
-	case c.called() == "ops" || c.called() == "fs":
+	case c.who.called == "ops" || c.who.called == "fs":
 		c.arpEverybody()
 	}
 }
 
 // client is the address that asks.
 func (c *call) client() netip.Addr {
-	if a, err := netip.ParseAddr(c.q.Request.Redirect); err == nil {
-		return a.Unmap()
+	if a, ok := dotted(c.q.Request.Redirect); ok {
+		return a
 	}
 	return c.q.Source.Unmap()
 }
@@ -49,8 +49,8 @@ func (c *call) onControlNet(ip string) bool { return within(ip, c.site.ControlNe
 // within reports whether an address is in a network.
 func within(ip, network, mask string) bool {
 	number := func(s string) (uint32, bool) {
-		a, err := netip.ParseAddr(s)
-		if err != nil || !a.Is4() {
+		a, ok := dotted(s)
+		if !ok {
 			return 0, false
 		}
 		b := a.As4()

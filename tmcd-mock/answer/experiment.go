@@ -9,10 +9,6 @@ import (
 	"emujail/tmcd-mock/testbed"
 )
 
-// called is the asker's name as the request has it: tmcd compares with case
-// what it doesn't leave to the database.
-func (c *call) called() string { return cmp.Or(c.q.Request.NodeID(), c.who.id) }
-
 // ofExperiment are the rows of a table that are the asker's experiment's: their
 // pid and eid say so, or in rows without them their exptidx.
 func (c *call) ofExperiment(table string) iter.Seq[testbed.Row] {
@@ -161,8 +157,7 @@ func (c *call) traceInfo() {
 // traceIndex keeps the vnodes of one PlanetLab node apart.
 func (c *call) traceIndex(t testbed.Row) int {
 	idx := t.Int("idx")
-	kind := c.db.First("node_types", "type", c.who.node.Text("type"))
-	if c.who.vnode && kind.Bool("isplabdslice") && strings.HasPrefix(c.called(), "plabvm") {
+	if c.who.vnode && c.who.own.Bool("isplabdslice") && strings.HasPrefix(c.who.called, "plabvm") {
 		_, n, _ := strings.Cut(c.who.id, "-")
 		idx += 10 * testbed.Atoi(n)
 	}

@@ -26,7 +26,7 @@ func (c *call) emulabConfig() {
 		return
 	}
 	role := ""
-	if i := slices.IndexFunc(nodes, func(n inner) bool { return n.id == c.called() }); i >= 0 {
+	if i := slices.IndexFunc(nodes, func(n inner) bool { return n.id == c.who.called }); i >= 0 {
 		role = nodes[i].role
 		c.linef("ROLE=%s", role)
 	}
@@ -142,7 +142,7 @@ func (c *call) plabConfig() {
 			break
 		}
 	}
-	if plc.IsZero() || plc.Text("node_id") != c.called() {
+	if plc.IsZero() || plc.Text("node_id") != c.who.called {
 		return
 	}
 	c.plabNodes()

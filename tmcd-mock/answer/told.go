@@ -88,7 +88,7 @@ func (c *call) portRegister() {
 		return
 	}
 	c.change(testbed.Change{Table: "port_registration", Op: testbed.Upsert, Where: where,
-		Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.called(), "port": max(port, 0)}})
+		Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.who.called, "port": max(port, 0)}})
 }
 
 // kept is what a column of 64 characters keeps of a text.
