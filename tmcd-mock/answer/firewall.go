@@ -97,7 +97,7 @@ func (c *call) nodeFirewall() (fw firewall, ok bool) {
 // firewallNode is the node that is the experiment's firewall, with its control
 // interface and the firewall's row: the first by name that there is.
 func (c *call) firewallNode() (node string, card, row testbed.Row) {
-	for f := range c.rowsByName("firewalls") {
+	for f := range c.ofExperiment("firewalls") {
 		for r := range c.db.Where("reserved", "vname", f.Text("fwname")) {
 			if !r.Is("pid", c.who.pid) || !r.Is("eid", c.who.eid) {
 				continue
@@ -111,7 +111,7 @@ func (c *call) firewallNode() (node string, card, row testbed.Row) {
 }
 
 func (c *call) virtFirewall(name string) testbed.Row {
-	for v := range c.rowsByName("virt_firewalls") {
+	for v := range c.ofExperiment("virt_firewalls") {
 		if v.Is("fwname", name) {
 			return v
 		}
@@ -142,7 +142,7 @@ func (c *call) firewallVar(name, value string) { c.linef(`VAR=%s VALUE="%s"`, na
 // firewallRules: the experiment's own, then the default ones of the style.
 func (c *call) firewallRules(fw firewall) {
 	var rules []testbed.Row
-	for r := range c.rowsByName("firewall_rules") {
+	for r := range c.ofExperiment("firewall_rules") {
 		if fw.name != "" && r.Is("fwname", fw.name) {
 			rules = append(rules, r)
 		}

@@ -2,7 +2,6 @@ package answer
 
 import (
 	"cmp"
-	"iter"
 	"slices"
 	"strings"
 
@@ -57,11 +56,11 @@ func (c *call) hostnames() {
 // hostLines are the interfaces of nodes that are there, last first.
 func (c *call) hostLines() []*hostLine {
 	mapped := map[string]string{}
-	for m := range c.rowsByName("v2pmap") {
+	for m := range c.ofExperiment("v2pmap") {
 		mapped[strings.ToLower(m.Text("vname"))] = m.Text("node_id")
 	}
 	var list []*hostLine
-	for r := range c.rowsByName("virt_lans") {
+	for r := range c.ofExperiment("virt_lans") {
 		id, ok := mapped[strings.ToLower(r.Text("vnode"))]
 		if !ok || !r.Has("vnode") || !r.Has("vname") {
 			continue
@@ -116,17 +115,6 @@ func reach(lines []*hostLine, me string) {
 		for _, l := range lines {
 			if l.lan == mine.lan && l.id != mine.id && l.of.lan == "" {
 				l.of.lan = l.lan
-			}
-		}
-	}
-}
-
-// rowsByName are the rows of the asker's experiment, by its names.
-func (c *call) rowsByName(table string) iter.Seq[testbed.Row] {
-	return func(yield func(testbed.Row) bool) {
-		for r := range c.db.Where(table, "eid", c.who.eid) {
-			if r.Is("pid", c.who.pid) && !yield(r) {
-				return
 			}
 		}
 	}

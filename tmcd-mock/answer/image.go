@@ -40,16 +40,6 @@ func (c *call) nodeImage() (img imageOf, ok bool) {
 	return img, false
 }
 
-// imageVersion is the row of one version of an image.
-func (c *call) imageVersion(id, version string) testbed.Row {
-	for v := range c.db.Where("image_versions", "imageid", id) {
-		if v.Is("version", version) || version == "" {
-			return v
-		}
-	}
-	return testbed.Row{}
-}
-
 func (c *call) imageInfo() {
 	if img, ok := c.nodeImage(); ok {
 		c.linef("PID='%s' GID='%s' NAME='%s' VERSION='%s'", img.pid, img.gid, img.name, img.version)

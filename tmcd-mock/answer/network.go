@@ -7,23 +7,6 @@ import (
 	"emujail/tmcd-mock/testbed"
 )
 
-// vinterfaces are the virtual interfaces of the asker: a vnode's own, or those
-// of the host that belong to no vnode.
-func (c *call) vinterfaces() func(func(testbed.Row) bool) {
-	return func(yield func(testbed.Row) bool) {
-		rows := c.db.Where("vinterfaces", "node_id", c.who.host)
-		if c.who.vnode {
-			rows = c.db.Where("vinterfaces", "vnode_id", c.who.id)
-		}
-		for v := range rows {
-			mine := v.Is("vnode_id", c.who.id) || !c.who.vnode && !v.Has("vnode_id")
-			if mine && v.Is("node_id", c.who.host) && v.Is("exptidx", c.who.exptidx) && !yield(v) {
-				return
-			}
-		}
-	}
-}
-
 func (c *call) memberAttributes(m testbed.Row) func(func(testbed.Row) bool) {
 	return func(yield func(testbed.Row) bool) {
 		for a := range c.db.Where("lan_member_attributes", "lanid", m.Text("lanid")) {

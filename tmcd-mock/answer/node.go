@@ -61,7 +61,7 @@ func (c *call) readyCount() {
 		return
 	}
 	var count protocol.ReadyCount
-	for r := range c.rowsByName("reserved") {
+	for r := range c.ofExperiment("reserved") {
 		count.Total++
 		if c.db.First("nodes", "node_id", r.Text("node_id")).Bool("ready") {
 			count.Ready++

@@ -13,7 +13,7 @@ func (c *call) inPlabService() bool { return c.who.vnode && c.sliceRow().Bool("a
 
 // sliceRow is the slice that the experiment is.
 func (c *call) sliceRow() testbed.Row {
-	for s := range c.rowsByName("plab_slices") {
+	for s := range c.ofExperiment("plab_slices") {
 		return s
 	}
 	return testbed.Row{}

@@ -93,9 +93,6 @@ func (c *call) interfaceOf(node, iface string) testbed.Row {
 	return testbed.Row{}
 }
 
-// macOf is the MAC address of an interface of the asker.
-func (c *call) macOf(iface string) string { return c.interfaceOf(c.who.id, iface).Text("mac") }
-
 // linkDelay shapes links at the node itself: a vnode's own virtual interfaces,
 // or those of a host, and its physical ones, that are no vnode's.
 func (c *call) linkDelay() {

@@ -86,7 +86,7 @@ func (s *storage) slices() {
 // each LAN.
 func (s *storage) remote() {
 	var mine []string
-	for l := range s.rowsByName("virt_lans") {
+	for l := range s.ofExperiment("virt_lans") {
 		if l.Is("vnode", s.who.nickname) {
 			mine = append(mine, strings.ToLower(l.Text("vname")))
 		}
@@ -96,7 +96,7 @@ func (s *storage) remote() {
 		if !host.Is("exptidx", r.Text("exptidx")) {
 			continue
 		}
-		for l := range s.rowsByName("virt_lans") {
+		for l := range s.ofExperiment("virt_lans") {
 			if !l.Is("vnode", host.Text("vname")) || !l.Is("exptidx", host.Text("exptidx")) ||
 				!slices.Contains(mine, strings.ToLower(l.Text("vname"))) {
 				continue
