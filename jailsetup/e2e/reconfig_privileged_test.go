@@ -63,6 +63,16 @@ func TestReconfigKillsNobodyByHalfAList(t *testing.T) {
 			t.Fatal(out.err())
 		}
 	}
+	t.Run("one that is listed without a jail is killed", func(t *testing.T) {
+		relist("(?m)^  "+b+": {", "  "+b+": {jailed: false, ")
+		r.must("bootvnodes", "--reconfig")
+		if _, there := r.info(b); there {
+			t.Error("it is here still")
+		}
+		r.phase(a, jail.Up)
+		relist("jailed: false, ", "")
+		r.boot(b)
+	})
 	t.Run("one that tmcd doesn't know any more is killed", func(t *testing.T) {
 		relist(", node-b: 10.1.1.3", "")
 		relist("(?m)^  "+b+":.*$", "")
