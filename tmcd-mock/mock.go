@@ -256,27 +256,24 @@ func (m *mock) deed(d fault.Deed) {
 		// Removing all can't fail.
 		_ = m.faults.Remove(0)
 	case fault.DoUpdate:
-		m.eachNode(d.Node, func(id string) testbed.Change {
-			return testbed.Change{Table: "nodes", Op: testbed.Update, Where: map[string]string{"node_id": id}, Set: testbed.Columns{"update_accounts": int64(d.N)}}
+		m.eachNode(d.Node, func(node map[string]string) []testbed.Change {
+			return []testbed.Change{{Table: "nodes", Op: testbed.Update, Where: node, Set: testbed.Columns{"update_accounts": int64(d.N)}}}
 		})
-	case fault.DoFree:
-		m.eachNode(d.Node, func(id string) testbed.Change {
-			return testbed.Change{Table: "reserved", Op: testbed.Delete, Where: map[string]string{"node_id": id}}
-		})
-		m.eachNode(d.Node, func(id string) testbed.Change {
-			return testbed.Change{Table: "v2pmap", Op: testbed.Delete, Where: map[string]string{"node_id": id}}
+	case fault.DoFree: // whose name in the experiment goes, too
+		m.eachNode(d.Node, func(node map[string]string) []testbed.Change {
+			return []testbed.Change{{Table: "reserved", Op: testbed.Delete, Where: node}, {Table: "v2pmap", Op: testbed.Delete, Where: node}}
 		})
 	}
 }
 
-// eachNode makes a change for every node whose id matches pattern.
-func (m *mock) eachNode(pattern string, change func(id string) testbed.Change) {
+// eachNode makes changes for every node whose id matches pattern, all at once.
+func (m *mock) eachNode(pattern string, changes func(node map[string]string) []testbed.Change) {
 	var list []testbed.Change
 	m.tb.Read(func(db *testbed.DB) {
 		for row := range db.Rows("nodes") {
 			id := row.Text("node_id")
 			if ok, err := path.Match(pattern, id); pattern == "" || ok && err == nil {
-				list = append(list, change(id))
+				list = append(list, changes(map[string]string{"node_id": id})...)
 			}
 		}
 	})

@@ -80,17 +80,24 @@ func (c *call) arpServers() {
 		}
 		c.arpLine("SERVER", name, ip, plainMAC(mac))
 	}
-	var subbosses []string
-	for s := range c.db.Rows("subbosses") {
-		if !s.Bool("disabled") {
-			subbosses = append(subbosses, s.Text("subboss_id"))
-		}
-	}
-	for i := range c.db.Where("interfaces", "role", "ctrl") {
-		if slices.ContainsFunc(subbosses, func(id string) bool { return i.Is("node_id", id) }) && c.onControlNet(i.Text("IP")) {
+	for i := range c.db.WhereAny("interfaces", "node_id", c.subbosses()...) {
+		if i.Is("role", "ctrl") && c.onControlNet(i.Text("IP")) {
 			c.arpLine("SERVER", i.Text("node_id"), i.Text("IP"), i.Text("mac"))
 		}
 	}
+}
+
+// subbosses are the ids of those that serve somebody, each once.
+func (c *call) subbosses() []string {
+	seen := map[string]bool{}
+	var list []string
+	for s := range c.db.Rows("subbosses") {
+		if id := s.Text("subboss_id"); !s.Bool("disabled") && !seen[id] {
+			seen[id] = true
+			list = append(list, id)
+		}
+	}
+	return list
 }
 
 // siteValue is a site variable's value, without the default.
@@ -154,9 +161,9 @@ func (c *call) macSeen(node testbed.Row, mac string) []string {
 	if !res.IsZero() {
 		own = c.where("interfaces", "node_id", res.Text("node_id"), "role", "ctrl")
 	}
-	routes := c.xenHost(host) && (c.siteValue("general/xenvifrouting") != "" || c.asksToRoute(res))
+	routes := node.Is("role", "virtnode") && (c.siteValue("general/xenvifrouting") != "" || c.asksToRoute(res)) && c.xenHost(host)
 	for _, i := range orNone(own) {
-		if node.Text("role") == "virtnode" && routes && i.Value("mac") != nil {
+		if routes && i.Value("mac") != nil {
 			macs = append(macs, i.Text("mac"))
 		} else {
 			macs = append(macs, mac)

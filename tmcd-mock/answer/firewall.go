@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"emujail/tmcd-mock/testbed"
 )
@@ -177,15 +176,10 @@ func (c *call) firewallHosts() {
 
 // firewallServers names the testbed's servers that are on the control network.
 func (c *call) firewallServers() {
-	servers := map[string]bool{"boss": true, "ops": true, "fs": true}
-	for s := range c.db.Rows("subbosses") {
-		if !s.Bool("disabled") {
-			servers[strings.ToLower(s.Text("subboss_id"))] = true
-		}
-	}
+	servers := append([]string{"boss", "ops", "fs"}, c.subbosses()...)
 	network := masked(c.site.ControlNet, c.site.ControlMask)
-	for i := range c.db.Rows("interfaces") {
-		if i.Is("role", "ctrl") && servers[strings.ToLower(i.Text("node_id"))] && masked(i.Text("IP"), c.site.ControlMask) == network {
+	for i := range c.db.WhereAny("interfaces", "node_id", servers...) {
+		if i.Is("role", "ctrl") && masked(i.Text("IP"), c.site.ControlMask) == network {
 			c.linef("SERVER=%s CNETIP=%s CNETMAC=%s", i.Text("node_id"), i.Text("IP"), i.Text("mac"))
 		}
 	}

@@ -58,10 +58,8 @@ func (c *call) addressed() {
 		if !i.Has("IP") || !i.Is("role", "expt") || !c.belongs(i) {
 			continue
 		}
-		onIt := func(l testbed.Row) bool {
-			return l.Is("eid", c.who.eid) && l.Is("vnode", c.who.nickname) && l.Is("ip", i.Text("IP"))
-		}
-		for _, lan := range leftJoin(c.db.Where("virt_lans", "pid", c.who.pid), onIt) {
+		onIt := c.where("virt_lans", "eid", c.who.eid, "pid", c.who.pid, "vnode", c.who.nickname, "ip", i.Text("IP"))
+		for _, lan := range orNone(onIt) {
 			c.linef("%s", c.addressedLine(i, lan.Text("vname")))
 		}
 	}

@@ -74,7 +74,7 @@ func (c *call) imageSize() {
 // version that is named.
 func (c *call) sizedVersion(pid, name string) (v testbed.Row, known bool) {
 	name, version, ok := strings.Cut(name, ":")
-	if _, number := leadingInt(version); ok && !number {
+	if _, number := scanInt(version); ok && !number {
 		name, ok = name+":"+version, false
 	}
 	if !ok {

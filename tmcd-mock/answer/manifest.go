@@ -57,8 +57,8 @@ func (c *call) setting(service testbed.Row) (testbed.Row, string) {
 // adminSetting is the testbed's row: for the node, else for what it boots, else
 // for its type.
 func (c *call) adminSetting(service testbed.Row) testbed.Row {
-	for _, kind := range []string{"node", "osid", "node_type"} {
-		for r := range c.db.Where("client_service_ctl", "obj_type", kind) {
+	for _, column := range []struct{ kind, name string }{{"node", "node_id"}, {"osid", "def_boot_osid"}, {"node_type", "type"}} {
+		for r := range c.where("client_service_ctl", "obj_name", c.who.node.Text(column.name), "obj_type", column.kind) {
 			if c.concerns(r) && ofService(r, service) {
 				return r
 			}

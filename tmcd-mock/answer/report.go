@@ -20,14 +20,6 @@ func (c *call) upsertNode(table string, set testbed.Columns) {
 	c.change(testbed.Change{Table: table, Op: testbed.Upsert, Where: map[string]string{"node_id": c.who.id}, Set: set})
 }
 
-// firstWord is what %s reads.
-func firstWord(s string) string {
-	if f := strings.Fields(s); len(f) > 0 {
-		return f[0]
-	}
-	return ""
-}
-
 // state is an event for the state daemon; the database doesn't change.
 func (c *call) state() {
 	word := firstWord(c.args)
@@ -45,40 +37,8 @@ func (c *call) state() {
 	c.report("state", word)
 }
 
-// onlyOf reports whether s is letters, digits and the characters of more.
-func onlyOf(s, more string) bool {
-	for _, r := range s {
-		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(more, r)) {
-			return false
-		}
-	}
-	return true
-}
-
-// leadingInt is what %d reads; false if there is no digit.
-func leadingInt(s string) (int64, bool) {
-	s = firstWord(s)
-	end := 0
-	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && (s[0] == '-' || s[0] == '+')) {
-		end++
-	}
-	n, err := strconv.ParseInt(s[:end], 10, 32)
-	return n, err == nil
-}
-
-// leadingFloat is what %f reads.
-func leadingFloat(s string) (float64, bool) {
-	s = firstWord(s)
-	for end := len(s); end > 0; end-- {
-		if f, err := strconv.ParseFloat(s[:end], 64); err == nil {
-			return f, true
-		}
-	}
-	return 0, false
-}
-
 func (c *call) startStatus() {
-	n, ok := leadingInt(c.args)
+	n, ok := scanInt(c.args)
 	if !ok {
 		c.refuse("start status %q is no number", firstWord(c.args))
 		return
@@ -113,17 +73,19 @@ func (c *call) rusage() {
 	rest := c.args
 	for i, f := range []struct{ key, column string }{{"LA1", "load_1min"}, {"LA5", "load_5min"}, {"LA15", "load_15min"}, {"DUSED", "disk_used"}} {
 		if i > 0 {
-			rest = strings.TrimLeft(rest, scanBlanks)
+			rest = strings.TrimLeft(rest, blanks)
 		}
 		text, ok := strings.CutPrefix(rest, f.key+"=")
 		if !ok {
 			c.refuse("rusage without %s=", f.key)
 			return
 		}
-		if set[f.column], rest, ok = cutFloat(text); !ok {
+		load, after, ok := scanFloat(text)
+		if !ok {
 			c.refuse("rusage: %s= is no number", f.key)
 			return
 		}
+		set[f.column], rest = stored(load), after
 	}
 	c.report("rusage", c.args)
 	c.upsertNode("node_rusage", set)
@@ -136,27 +98,9 @@ func (c *call) rusage() {
 	c.reply(protocol.Update{Update: c.who.node.Int("update_accounts")})
 }
 
-// scanBlanks are what a blank in a scanf format matches.
-const scanBlanks = " \t\n\v\f\r"
-
-// cutFloat reads what %f reads from the front of s, and gives the rest.
-func cutFloat(s string) (f any, rest string, ok bool) {
-	s = strings.TrimLeft(s, scanBlanks)
-	end := 0
-	for end < len(s) && strings.IndexByte(scanBlanks, s[end]) < 0 {
-		end++
-	}
-	for ; end > 0; end-- {
-		if v, err := strconv.ParseFloat(s[:end], 64); err == nil {
-			return v, s[end:], true
-		}
-	}
-	return nil, s, false
-}
-
 // ntpDrift is kept for local nodes, over TCP.
 func (c *call) ntpDrift() {
-	drift, ok := leadingFloat(c.args)
+	drift, _, ok := scanFloat(c.args)
 	switch {
 	case c.q.Transport == UDP:
 		c.refuse("ntpdrift over UDP")
@@ -182,7 +126,7 @@ func (c *call) bootErrno() {
 
 // bootLog keeps the text as it is, without the blanks before it.
 func (c *call) bootLog() {
-	text := strings.TrimLeft(c.args, " \t\n\v\f\r")
+	text := strings.TrimLeft(c.args, blanks)
 	if text == "" {
 		return
 	}

@@ -91,7 +91,10 @@ func (s *storage) remote() {
 			mine = append(mine, strings.ToLower(l.Text("vname")))
 		}
 	}
-	for r := range s.db.Rows("reserved_blockstores") {
+	if len(mine) == 0 {
+		return
+	}
+	for r := range s.db.Rows("reserved_blockstores") { // the experiment's own come in another order
 		host := s.db.First("reserved", "node_id", r.Text("vnode_id"))
 		if !host.Is("exptidx", r.Text("exptidx")) {
 			continue

@@ -2,7 +2,6 @@ package answer
 
 import (
 	"cmp"
-	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -12,9 +11,6 @@ import (
 )
 
 // What nodes tell in a form of its own: batteries, ports of services, consoles.
-
-// blanks is what C's isspace takes for blank.
-const blanks = " \t\n\v\f\r"
 
 // battery takes CAPACITY=percent VOLTAGE=volts, if they can be true.
 func (c *call) battery() {
@@ -34,29 +30,10 @@ func (c *call) battery() {
 // what comes after it.
 func afterKey(s, key string) (f float64, rest string, ok bool) {
 	s, ok = strings.CutPrefix(s, key)
-	s = strings.TrimLeft(s, blanks)
-	const longest = 64
-	for end := min(len(s), longest); ok && end > 0; end-- {
-		if f, err := strconv.ParseFloat(s[:end], 64); err == nil {
-			return f, s[end:], true
-		}
+	if !ok {
+		return 0, s, false
 	}
-	return 0, s, false
-}
-
-// scanInt is what %d reads: blanks, a sign, digits, of whose value the lower 32
-// bits stay.
-func scanInt(s string) (int64, bool) {
-	s = strings.TrimLeft(s, blanks)
-	end := 0
-	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && (s[0] == '-' || s[0] == '+')) {
-		end++
-	}
-	n, err := strconv.ParseInt(s[:end], 10, 64)
-	if err != nil && !errors.Is(err, strconv.ErrRange) {
-		return 0, false
-	}
-	return int64(int32(n)), true
+	return scanFloat(s)
 }
 
 // portRegister notes where a service of the experiment listens (port 0: no

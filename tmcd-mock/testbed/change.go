@@ -72,7 +72,7 @@ func (db *DB) change(c Change, hits []int) {
 		t.rows[i] = n
 	}
 	for col := range c.Set {
-		if t.index[col] != nil || lookups(c.Table) != nil {
+		if t.index[col] != nil || ordered(c.Table, col) {
 			t.reindex(c.Table)
 			return
 		}

@@ -125,6 +125,27 @@ func (db *DB) Where(name, column, value string) iter.Seq[Row] {
 	}
 }
 
+// WhereAny are the rows whose column equals one of the values, in their own order.
+// The column is one that has an index.
+func (db *DB) WhereAny(name, column string, values ...string) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		t := db.tables[name]
+		if t == nil {
+			return
+		}
+		var hits []int
+		for _, v := range values {
+			hits = append(hits, t.index[column][foldText(v)]...)
+		}
+		slices.Sort(hits)
+		for _, i := range slices.Compact(hits) {
+			if !yield(Row{t.rows[i], db.defaults[name]}) {
+				return
+			}
+		}
+	}
+}
+
 // First is the first row of Where, or the zero Row.
 func (db *DB) First(name, column, value string) Row {
 	for r := range db.Where(name, column, value) {

@@ -100,27 +100,53 @@ func indexes(table string) []string {
 		return []string{"uid", "uid_idx"}
 	case "user_pubkeys":
 		return []string{"uid", "uid_idx"}
-	case "widearea_accounts":
-		return []string{"uid"}
-	case "groups", "projects":
-		return []string{"pid"}
+	case "user_sfskeys", "nonlocal_user_pubkeys":
+		return []string{"uid_idx"}
+	case "groups":
+		return []string{"pid", "pid_idx", "gid_idx"}
+	case "projects":
+		return []string{"pid", "pid_idx"}
 	case "group_membership":
-		return []string{"pid", "uid"}
+		return []string{"pid", "pid_idx", "uid"}
 	case "experiments":
-		return []string{"idx"}
-	case "virt_lans", "v2pmap":
+		return []string{"idx", "eid"}
+	case "v2pmap":
+		return []string{"exptidx", "eid", "node_id"}
+	case "virt_lans", "virt_user_environment", "virt_firewalls", "firewall_rules", "plab_slices", "port_registration":
 		return []string{"exptidx", "eid"}
-	case "lans", "virt_lan_lans", "virt_programs", "virt_trafgens", "virt_routes",
-		"virt_user_environment", "virt_nodes", "virt_node_attributes", "virt_node_disks",
-		"ipport_ranges", "experiment_blobs", "traces", "linkdelays", "delays",
-		"virt_client_service_ctl", "virt_client_service_hooks":
+	case "lans":
+		return []string{"exptidx", "lanid"}
+	case "virt_lan_lans", "virt_programs", "virt_trafgens", "virt_routes", "virt_nodes", "virt_node_attributes",
+		"virt_node_disks", "virt_profile_parameters", "ipport_ranges", "experiment_blobs", "linkdelays", "nseconfigs",
+		"elabinelab_attributes", "nonlocal_user_accounts", "virt_client_service_ctl", "virt_client_service_hooks":
 		return []string{"exptidx"}
 	case "lan_members", "interface_settings", "partitions", "node_attributes", "node_hostkeys",
-		"current_reloads", "node_status", "node_bootlogs", "node_rusage", "widearea_nodeinfo", "ntpinfo",
-		"port_registration":
+		"current_reloads", "node_status", "node_bootlogs", "node_rusage", "tiplines", "bridges", "widearea_accounts":
 		return []string{"node_id"}
-	case "lan_member_attributes":
+	case "widearea_nodeinfo":
+		return []string{"node_id", "privkey"}
+	case "subbosses":
+		return []string{"subboss_id"}
+	case "lan_attributes", "lan_member_attributes", "reserved_vlantags":
 		return []string{"lanid"}
+	case "vlans":
+		return []string{"id"}
+	case "images", "image_versions":
+		return []string{"imageid"}
+	case "os_info", "os_info_versions":
+		return []string{"osid"}
+	case "blobs":
+		return []string{"vblob_id"}
+	case "client_services":
+		return []string{"idx"}
+	case "client_service_ctl":
+		return []string{"obj_name"}
+	case "geni-cm.geni_slivers":
+		return []string{"resource_uuid", "aggregate_uuid"}
+	case "geni-cm.geni_certificates":
+		return []string{"uuid", "urn"}
+	case "geni-cm.geni_slices":
+		return []string{"uuid"}
 	case "node_types", "node_type_attributes":
 		return []string{"type"}
 	case "sitevariables":

@@ -240,11 +240,6 @@ func TestBadJSON(t *testing.T) {
 // when they were there from the start and when one is added or changed.
 func TestLookups(t *testing.T) {
 	tb := New(mustParse(t, base+`rows:
-  ntpinfo:
-    - {node_id: h1, IP: 9.1.1.1, type: server}
-    - {node_id: h2, IP: 0.0.0.1, type: server}
-    - {node_id: h1, IP: 1.1.1.1, type: server}
-    - {node_id: h1, IP: 1.1.1.1, type: peer}
   traces:
     - {node_id: h1, idx: 10, linkvname: a}
     - {node_id: h1, idx: 9, linkvname: b}
@@ -273,7 +268,6 @@ func TestLookups(t *testing.T) {
 		return strings.TrimSpace(s)
 	}
 	for _, tc := range []struct{ got, want string }{
-		{listed("ntpinfo", "node_id", "h1", "IP", "type"), "1.1.1.1 peer 1.1.1.1 server 9.1.1.1 server"},
 		{listed("traces", "node_id", "h1", "linkvname"), "c b a"},
 		// Two rows of seven are found by the key, of five there all are read.
 		{listed("virt_node_attributes", "exptidx", "7", "vname", "attrkey"), "a Y a z B d b c b e b a b b"},
