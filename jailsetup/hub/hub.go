@@ -172,7 +172,7 @@ func (h *Hub) Send(name, object, action, args string) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", name, ErrNobody)
 	}
 	e := event.Event{Object: object, Action: action, Args: args}
-	if err := x.understood(e); err != nil {
+	if err := x.checkEvent(e); err != nil {
 		return nil, err
 	}
 	to, err := h.publish(x, e, nil)

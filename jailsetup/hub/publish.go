@@ -108,10 +108,10 @@ func (s *subscriber) has(object string) bool {
 	return ok
 }
 
-// understood says if an event's words mean nothing to whoever has its objects. A
+// checkEvent says if an event's words mean nothing to whoever has its objects. A
 // jail may say what it likes of an object, so it is enough that one understands.
 // The lock is held.
-func (x *experiment) understood(e event.Event) error {
+func (x *experiment) checkEvent(e event.Event) error {
 	for _, object := range x.expand(e.Object) {
 		var refused error
 		for s := range x.subscribers {

@@ -82,7 +82,7 @@ func (h *Hub) SetSchedule(name string, s Schedule) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	x := h.take(name)
-	if err := x.understand(s); err != nil {
+	if err := x.checkEvents(s); err != nil {
 		return err
 	}
 	x.Groups, x.Schedule, x.Next = s.Groups, slices.Clone(s.Events), 0
@@ -94,15 +94,15 @@ func (h *Hub) SetSchedule(name string, s Schedule) error {
 	return h.save(x)
 }
 
-// understand says which event of a schedule means nothing to its objects. The
+// checkEvents says which event of a schedule means nothing to its objects. The
 // lock is held.
-func (x *experiment) understand(s Schedule) error {
+func (x *experiment) checkEvents(s Schedule) error {
 	if len(x.subscribers) == 0 {
 		return nil
 	}
 	with := experiment{record: record{Groups: s.Groups}, subscribers: x.subscribers}
 	for n, i := range s.Events {
-		if err := with.understood(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
+		if err := with.checkEvent(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
 			return fmt.Errorf("event %d: %w", n+1, err)
 		}
 	}
@@ -121,7 +121,7 @@ func (h *Hub) At(name string, i Item) error {
 	if err != nil {
 		return err
 	}
-	if err := x.understood(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
+	if err := x.checkEvent(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
 		return err
 	}
 	if len(x.Schedule) == maxItems {

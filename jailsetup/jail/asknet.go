@@ -29,8 +29,8 @@ const (
 // Rest waits for so long and lets other jails be built meanwhile.
 type Rest func(context.Context, time.Duration) error
 
-// sleep is the rest of one that holds nobody up.
-func sleep(ctx context.Context, d time.Duration) error {
+// Sleep is the [Rest] of one that holds nobody up.
+func Sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return context.Cause(ctx)

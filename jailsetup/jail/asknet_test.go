@@ -62,7 +62,7 @@ func TestAwaitTags(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			w := Wish{Interfaces: parseInterfaces(t, row.first)}
-			err := w.awaitTags(t.Context(), scripted(t, row.answers...), time.Millisecond, sleep)
+			err := w.awaitTags(t.Context(), scripted(t, row.answers...), time.Millisecond, Sleep)
 			got := w.Interfaces[0].VTag
 			if err != nil {
 				got = err.Error()

@@ -20,7 +20,7 @@ func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	w, err := h.Tmcd.ask(ctx, vnode, r.asksAliases(), sleep)
+	w, err := h.Tmcd.ask(ctx, vnode, r.asksAliases(), Sleep)
 	if err != nil {
 		return nil, err
 	}

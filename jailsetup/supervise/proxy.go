@@ -27,7 +27,7 @@ import (
 const (
 	readyTimeout  = 5 * time.Second
 	answerTimeout = 5 * time.Second
-	mindEvery     = 30 * time.Second
+	mindEvery     = 30 * time.Second // so long, and an answer's time, may a hang go unseen
 	drainTimeout  = 12 * time.Second // it gives what is under way 10 s
 	firstPause    = 50 * time.Millisecond
 	longestPause  = 5 * time.Second

@@ -148,7 +148,7 @@ func TestVerbWaitsForAnother(t *testing.T) {
 // afterwards; one that is told to end has none.
 func TestRestingHoldsNoPlace(t *testing.T) {
 	slots := make(chan struct{}, 1)
-	first, second := turn{slots: slots}, turn{slots: slots}
+	first, second := place{slots: slots}, place{slots: slots}
 	if err := first.take(t.Context()); err != nil {
 		t.Fatal(err)
 	}

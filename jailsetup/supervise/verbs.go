@@ -141,53 +141,51 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 // boot builds one jail, in one of the slots, and watches it. The trace begins
 // when the verb was received.
 func (s *Supervisor) boot(ctx context.Context, vnode string, received time.Time, progress func(plan.Event)) error {
-	turn := turn{slots: s.slots}
-	if err := turn.take(ctx); err != nil {
+	p := place{slots: s.slots}
+	if err := p.take(ctx); err != nil {
 		return err
 	}
-	defer turn.give()
+	defer p.give()
 	if progress != nil {
 		progress(plan.NewEvent("wait for a turn", received, nil))
 	}
-	r, err := s.bootJail(ctx, vnode, turn.rest, progress)
+	r, err := s.bootJail(ctx, vnode, p.rest, progress)
 	if err != nil {
 		return err
 	}
 	return s.watchJail(ctx, r)
 }
 
-// turn is a boot's place among those that are being built.
-type turn struct {
+// place is a boot's among those that are being built.
+type place struct {
 	slots chan struct{}
 	held  bool
 }
 
-func (t *turn) take(ctx context.Context) error {
+func (p *place) take(ctx context.Context) error {
 	select {
-	case t.slots <- struct{}{}:
-		t.held = true
+	case p.slots <- struct{}{}:
+		p.held = true
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
-func (t *turn) give() {
-	if t.held {
-		<-t.slots
-		t.held = false
+func (p *place) give() {
+	if p.held {
+		<-p.slots
+		p.held = false
 	}
 }
 
 // rest is [jail.Rest]: whoever waits for minutes holds no place meanwhile.
-func (t *turn) rest(ctx context.Context, d time.Duration) error {
-	t.give()
-	select {
-	case <-time.After(d):
-		return t.take(ctx)
-	case <-ctx.Done():
-		return context.Cause(ctx)
+func (p *place) rest(ctx context.Context, d time.Duration) error {
+	p.give()
+	if err := jail.Sleep(ctx, d); err != nil {
+		return err
 	}
+	return p.take(ctx)
 }
 
 // dryRun prints what the verb would do.

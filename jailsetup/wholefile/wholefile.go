@@ -4,8 +4,9 @@
 //	Write        outlives its writer
 //	WriteSynced  outlives a power cut, for some milliseconds more
 //
-// It follows no rights but those of the directory: what a jail can write to is
-// no place for these files.
+// A path has one writer at a time: two would share the file that is written
+// first. The host's files lie where no jail can write; a jail's init writes its
+// own, in its own root.
 package wholefile
 
 import (
@@ -17,11 +18,11 @@ import (
 )
 
 // Suffix is of the file that is written first. One that was left by a killed
-// writer is overwritten by the next.
+// writer goes with the next.
 const Suffix = ".new"
 
-// Write puts data in the place of the file. After a power cut it may be there,
-// missing or empty.
+// Write puts data in the place of the file, which is made with the mode, but for
+// the umask. After a power cut it may be there, missing or empty.
 func Write(path string, data []byte, mode fs.FileMode) error {
 	return write(path, data, mode, func(*os.File) error { return nil })
 }
@@ -36,7 +37,10 @@ func WriteSynced(path string, data []byte, mode fs.FileMode) error {
 
 func write(path string, data []byte, mode fs.FileMode, sync func(*os.File) error) error {
 	temp := path + Suffix
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}

@@ -54,13 +54,18 @@ func TestWriterKilled(t *testing.T) {
 		}
 		writer.Process.Kill()
 		writer.Wait()
-		whole()
+		if !whole() {
+			t.Fatal("it is gone")
+		}
 	}
 	if err := WriteSynced(path, []byte("the last\n"), 0o640); err != nil {
 		t.Fatal(err)
 	}
 	if data, err := os.ReadFile(path); err != nil || string(data) != "the last\n" {
 		t.Errorf("read %q, %v", data, err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o640 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
 

@@ -15,9 +15,9 @@
 // round to a millisecond and are not used. While a frame waits, no idle
 // processor of the host sleeps: waking up takes longer than a frame may be late.
 //
-// The process ([Main]) starts as root, takes a real-time priority, then gives
-// everything away: user, capabilities, root directory, network namespace,
-// system calls. Sockets come over a control socket, open and bound. When the
+// The process ([Main]) starts as root, takes a real-time priority and the place
+// for that claim, then gives everything else away: user, capabilities, root
+// directory, network namespace, system calls. Sockets come over a control socket, open and bound. When the
 // supervisor dies the node goes on, and waits for the next one at a listener
 // that it was given. Queues are bounded in bytes a direction and in all.
 //

@@ -24,8 +24,9 @@ const vigilTime = 100 * time.Millisecond
 
 // vigil keeps the host's idle processors awake while frames wait. One that
 // sleeps wakes up for a timer some 50 µs later than one that doesn't, and on a
-// virtual machine, whose host must find it a place first, by milliseconds. To
-// whoever has work an awake idle processor is as free as a sleeping one.
+// virtual machine, whose host must find it a place first, by milliseconds. Work
+// takes an awake idle processor as it takes a sleeping one; what it costs is
+// power, and of a hyperthread's sibling or of other guests a part of theirs.
 type vigil struct {
 	file int // -1: none
 	kept bool
