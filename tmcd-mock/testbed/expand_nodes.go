@@ -150,7 +150,7 @@ func (x *expander) lan(e *experiment, l *lan, ports map[string]int, addrs map[st
 			continue
 		}
 		port, mapped := ports[m.node]
-		if !mapped {
+		if !mapped { // what reaches other nodes by a LAN; one on none has no routes and no line among the hosts
 			x.db.insert("v2pmap", Columns{"pid": e.pid, "eid": e.eid, "exptidx": int64(e.idx), "vname": m.node, "node_id": ref.id})
 		}
 		ports[m.node]++
