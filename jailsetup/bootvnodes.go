@@ -166,7 +166,8 @@ func doAll(ctx context.Context, site jail.Site, tasks []task, w io.Writer) error
 	}
 	group.Wait()
 	if len(failed) > 0 {
-		return fmt.Errorf("%d of %d vnodes failed: %w", len(failed), len(tasks), errors.Join(failed...))
+		// In words only: the exit code of one vnode's failure is not that of all.
+		return fmt.Errorf("%d of %d vnodes failed: %v", len(failed), len(tasks), errors.Join(failed...))
 	}
 	return nil
 }

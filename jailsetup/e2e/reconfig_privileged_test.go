@@ -87,6 +87,9 @@ func TestReconfigKillsNobodyByHalfAList(t *testing.T) {
 		relist("    lans:\\n", "")
 		relist("(?m)^  "+r.free+":.*$", "")
 		relist("experiment: jails/demo, name: node-a, ", "")
+		if out := r.jailsetup("bootvnodes", "--reboot"); out.code != 1 || !strings.Contains(out.stderr, "1 of 1 vnodes failed: cannot reboot "+a+": not allocated") {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
+		}
 		r.must("bootvnodes", "--reconfig")
 		r.noJailLeft()
 	})
