@@ -123,12 +123,13 @@ func run(tb *testbed.Testbed, q Query, f func(*call)) (res Result) {
 
 // call is one command being answered.
 type call struct {
-	db      *testbed.DB
-	site    *testbed.Site
-	q       Query
-	who     asker
-	version int
-	args    string
+	db       *testbed.DB
+	site     *testbed.Site
+	q        Query
+	who      asker
+	version  int
+	args     string
+	handlers []handler // once they were needed
 
 	out     []byte
 	pauses  []Pause

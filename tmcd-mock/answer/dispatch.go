@@ -10,9 +10,11 @@ import (
 // have an empty answer by design (docs/spec/protocol.md §6, last line), or are of
 // families that nobody runs.
 func (c *call) command(name string) {
-	all := handlers()
-	if i := slices.IndexFunc(all, func(h handler) bool { return h.command == name }); i >= 0 {
-		all[i].run(c)
+	if c.handlers == nil {
+		c.handlers = handlers() // once for all blocks of a fullconfig
+	}
+	if i := slices.IndexFunc(c.handlers, func(h handler) bool { return h.command == name }); i >= 0 {
+		c.handlers[i].run(c)
 		return
 	}
 	c.geni(name)
