@@ -164,13 +164,7 @@ type groupsOf func(membership testbed.Row) []testbed.Row
 
 // sameGroup is the group of the membership itself.
 func (c *call) sameGroup(m testbed.Row) []testbed.Row {
-	var list []testbed.Row
-	for g := range c.db.Where("groups", "pid", m.Text("pid")) {
-		if g.Is("gid", m.Text("gid")) {
-			list = append(list, g)
-		}
-	}
-	return list
+	return slices.Collect(c.where("groups", "pid", m.Text("pid"), "gid", m.Text("gid")))
 }
 
 func (c *call) groupByIndex(m testbed.Row) []testbed.Row {

@@ -1,75 +1,11 @@
 package answer
 
 import (
-	"cmp"
-	"iter"
 	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
 )
-
-// ofExperiment are the rows of a table that are the asker's experiment's: their
-// pid and eid say so, or in rows without them their exptidx.
-func (c *call) ofExperiment(table string) iter.Seq[testbed.Row] {
-	return func(yield func(testbed.Row) bool) {
-		for r := range c.where(table, "eid", c.who.eid, "pid", c.who.pid) {
-			if !yield(r) {
-				return
-			}
-		}
-		if !c.who.allocated() {
-			return
-		}
-		for r := range c.db.Where(table, "exptidx", c.who.exptidx) {
-			if !r.Has("eid") && !r.Has("pid") && !yield(r) {
-				return
-			}
-		}
-	}
-}
-
-// where are the rows for which all the column, value pairs hold.
-func (c *call) where(table, column, value string, more ...string) iter.Seq[testbed.Row] {
-	return func(yield func(testbed.Row) bool) {
-		for r := range c.db.Where(table, column, value) {
-			if holds(r, more) && !yield(r) {
-				return
-			}
-		}
-	}
-}
-
-func holds(r testbed.Row, pairs []string) bool {
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if !r.Is(pairs[i], pairs[i+1]) {
-			return false
-		}
-	}
-	return true
-}
-
-// orNone are the rows, or one without columns if there are none: what a left
-// join goes on with.
-func orNone(rows iter.Seq[testbed.Row]) []testbed.Row {
-	if all := slices.Collect(rows); len(all) > 0 {
-		return all
-	}
-	return []testbed.Row{{}}
-}
-
-// first is the first of the rows, or the zero Row.
-func first(rows iter.Seq[testbed.Row]) testbed.Row {
-	for r := range rows {
-		return r
-	}
-	return testbed.Row{}
-}
-
-// sorted are the rows by a column that holds numbers.
-func sorted(rows iter.Seq[testbed.Row], column string) []testbed.Row {
-	return slices.SortedStableFunc(rows, func(a, b testbed.Row) int { return cmp.Compare(a.Int(column), b.Int(column)) })
-}
 
 func (c *call) userEnv() {
 	for _, r := range sorted(c.ofExperiment("virt_user_environment"), "idx") {
@@ -79,15 +15,9 @@ func (c *call) userEnv() {
 
 // tipTunnels are consoles that this node may reach.
 func (c *call) tipTunnels() {
-	for t := range c.ofExperiment("virt_tiptunnels") {
-		if !t.Is("host", c.who.nickname) {
-			continue
-		}
+	for t := range c.ofExperiment("virt_tiptunnels", "host", c.who.nickname) {
 		name := t.Text("vnode")
-		for r := range c.ofExperiment("reserved") {
-			if !r.Is("vname", name) {
-				continue
-			}
+		for r := range c.ofExperiment("reserved", "vname", name) {
 			for l := range c.db.Where("tiplines", "node_id", r.Text("node_id")) {
 				if l.Value("server") != nil {
 					c.linef("VNODE=%s SERVER=%s PORT=%s KEYLEN=%s KEY=%s", name, l.Text("server"), l.Text("portnum"),
@@ -100,10 +30,7 @@ func (c *call) tipTunnels() {
 
 // moteLog names the files that say how to read a mote's log.
 func (c *call) moteLog() {
-	for v := range c.ofExperiment("virt_node_motelog") {
-		if !v.Is("vname", c.who.nickname) {
-			continue
-		}
+	for v := range c.ofExperiment("virt_node_motelog", "vname", c.who.nickname) {
 		for _, f := range orNone(c.where("motelogfiles", "logfileid", v.Text("logfileid"), "pid", v.Text("pid"))) {
 			c.linef("MOTELOGID=%s CLASSFILE=%s SPECFILE=%s", v.Text("logfileid"), f.Text("classfilepath"), f.Text("specfilepath"))
 		}
@@ -174,13 +101,9 @@ func (c *call) traceMACs(t testbed.Row, column string) []string {
 		if len(iface) > 4 {
 			unit = testbed.Atoi(iface[4:])
 		}
-		rows = func(yield func(testbed.Row) bool) {
-			for v := range c.db.Where("vinterfaces", "vnode_id", c.who.id) {
-				if v.Value("unit") != nil && v.Int("unit") == unit && !yield(v) {
-					return
-				}
-			}
-		}
+		rows = filter(c.db.Where("vinterfaces", "vnode_id", c.who.id), func(v testbed.Row) bool {
+			return v.Value("unit") != nil && v.Int("unit") == unit
+		})
 	}
 	return texts(orNone(rows), "mac")
 }
@@ -189,25 +112,13 @@ func (c *call) traceMACs(t testbed.Row, column string) []string {
 // isn't told them, but gets the lines all the same.
 func (c *call) tracedMACs(t testbed.Row) []string {
 	var macs []string
-	node := first(func(yield func(testbed.Row) bool) {
-		for r := range c.ofExperiment("reserved") {
-			if r.Is("vname", t.Text("vnode")) && !yield(r) {
-				return
-			}
-		}
-	})
-	ports := func(yield func(testbed.Row) bool) {
-		if node.IsZero() {
-			return
-		}
-		for v := range c.ofExperiment("virt_lans") {
-			if v.Is("vname", t.Text("linkvname")) && v.Is("vnode", t.Text("vnode")) && !yield(v) {
-				return
-			}
-		}
+	none := slices.Values([]testbed.Row(nil))
+	node, ports := first(c.ofExperiment("reserved", "vname", t.Text("vnode"))), none
+	if !node.IsZero() {
+		ports = c.ofExperiment("virt_lans", "vname", t.Text("linkvname"), "vnode", t.Text("vnode"))
 	}
 	for _, v := range orNone(ports) {
-		rows := slices.Values([]testbed.Row(nil))
+		rows := none
 		if !v.IsZero() {
 			rows = c.where("interfaces", "node_id", node.Text("node_id"), "IP", v.Text("ip"))
 		}
@@ -217,12 +128,4 @@ func (c *call) tracedMACs(t testbed.Row) []string {
 		clear(macs)
 	}
 	return macs
-}
-
-func texts(rows []testbed.Row, column string) []string {
-	var all []string
-	for _, r := range rows {
-		all = append(all, r.Text(column))
-	}
-	return all
 }

@@ -3,7 +3,6 @@ package answer
 import (
 	"cmp"
 	"fmt"
-	"slices"
 
 	"emujail/tmcd-mock/testbed"
 )
@@ -97,10 +96,7 @@ func (c *call) nodeFirewall() (fw firewall, ok bool) {
 // interface and the firewall's row: the first by name that there is.
 func (c *call) firewallNode() (node string, card, row testbed.Row) {
 	for f := range c.ofExperiment("firewalls") {
-		for r := range c.db.Where("reserved", "vname", f.Text("fwname")) {
-			if !r.Is("pid", c.who.pid) || !r.Is("eid", c.who.eid) {
-				continue
-			}
+		for r := range c.where("reserved", "vname", f.Text("fwname"), "pid", c.who.pid, "eid", c.who.eid) {
 			if i := control(c.db, r.Text("node_id")); !i.IsZero() {
 				return r.Text("node_id"), i, f
 			}
@@ -110,12 +106,7 @@ func (c *call) firewallNode() (node string, card, row testbed.Row) {
 }
 
 func (c *call) virtFirewall(name string) testbed.Row {
-	for v := range c.ofExperiment("virt_firewalls") {
-		if v.Is("fwname", name) {
-			return v
-		}
-	}
-	return testbed.Row{}
+	return first(c.ofExperiment("virt_firewalls", "fwname", name))
 }
 
 func (c *call) firewallVars() {
@@ -141,20 +132,11 @@ func (c *call) firewallVar(name, value string) { c.linef(`VAR=%s VALUE="%s"`, na
 // firewallRules: the experiment's own, then the default ones of the style.
 func (c *call) firewallRules(fw firewall) {
 	var rules []testbed.Row
-	for r := range c.ofExperiment("firewall_rules") {
-		if fw.name != "" && r.Is("fwname", fw.name) {
-			rules = append(rules, r)
-		}
+	if fw.name != "" {
+		rules = sorted(c.ofExperiment("firewall_rules", "fwname", fw.name), "ruleno")
 	}
-	byNumber := func(a, b testbed.Row) int { return cmp.Compare(a.Int("ruleno"), b.Int("ruleno")) }
-	slices.SortStableFunc(rules, byNumber)
-	own := len(rules)
-	for r := range c.db.Where("default_firewall_rules", "type", fw.kind) {
-		if r.Is("style", fw.style) && r.Bool("enabled") {
-			rules = append(rules, r)
-		}
-	}
-	slices.SortStableFunc(rules[own:], byNumber)
+	enabled := func(r testbed.Row) bool { return r.Bool("enabled") }
+	rules = append(rules, sorted(filter(c.where("default_firewall_rules", "type", fw.kind, "style", fw.style), enabled), "ruleno")...)
 	for _, r := range rules {
 		c.linef(`RULENO=%s RULE="%s"`, r.Text("ruleno"), r.Text("rule"))
 	}

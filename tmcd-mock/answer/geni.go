@@ -173,7 +173,7 @@ func (c *call) geniUsers() (string, bool) {
 		}
 	}
 	slices.SortStableFunc(keys, func(a, b userKey) int {
-		return cmp.Or(cmp.Compare(strings.ToUpper(a.urn), strings.ToUpper(b.urn)), cmp.Compare(a.idx, b.idx))
+		return cmp.Or(collate(a.urn, b.urn), cmp.Compare(a.idx, b.idx))
 	})
 	var b strings.Builder
 	b.WriteByte('[')
@@ -298,11 +298,10 @@ func (c *call) geniParam() {
 		c.out = append(c.out, geniBadParam...)
 		return
 	}
-	for p := range c.db.Where("virt_profile_parameters", "exptidx", cmp.Or(c.who.exptidx, "0")) {
-		if p.Is("name", name) {
-			c.geniValue(p.Text("value"), true)
-			return
-		}
+	p := first(c.where("virt_profile_parameters", "exptidx", cmp.Or(c.who.exptidx, "0"), "name", name))
+	if p.IsZero() {
+		c.out = append(c.out, geniNoParam...)
+		return
 	}
-	c.out = append(c.out, geniNoParam...)
+	c.geniValue(p.Text("value"), true)
 }

@@ -1,7 +1,6 @@
 package answer
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,14 +30,9 @@ func (c *call) nodeAttributes() {
 // interfaceMap lists the nodes whose names begin with pc, with the MAC
 // addresses of their interfaces. Names are told apart by 8 characters.
 func (c *call) interfaceMap() {
-	var rows []testbed.Row
-	for i := range c.db.Rows("interfaces") {
-		if strings.HasPrefix(strings.ToLower(i.Text("node_id")), "pc") {
-			rows = append(rows, i)
-		}
-	}
-	slices.SortStableFunc(rows, func(a, b testbed.Row) int {
-		return cmp.Compare(strings.ToUpper(a.Text("node_id")), strings.ToUpper(b.Text("node_id")))
+	pc := func(i testbed.Row) bool { return strings.HasPrefix(strings.ToLower(i.Text("node_id")), "pc") }
+	rows := slices.SortedStableFunc(filter(c.db.Rows("interfaces"), pc), func(a, b testbed.Row) int {
+		return collate(a.Text("node_id"), b.Text("node_id"))
 	})
 	short := func(i testbed.Row) string { return i.Text("node_id")[:min(len(i.Text("node_id")), 8)] }
 	for at, i := range rows {

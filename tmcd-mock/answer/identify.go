@@ -116,24 +116,12 @@ func seen(db *testbed.DB, rows iter.Seq[testbed.Row], why string) (testbed.Row, 
 
 // withInterface leaves out rows of nodes that have no interface at all.
 func withInterface(db *testbed.DB, rows iter.Seq[testbed.Row]) iter.Seq[testbed.Row] {
-	return func(yield func(testbed.Row) bool) {
-		for r := range rows {
-			if !db.First("interfaces", "node_id", r.Text("node_id")).IsZero() && !yield(r) {
-				return
-			}
-		}
-	}
+	return filter(rows, func(r testbed.Row) bool { return !db.First("interfaces", "node_id", r.Text("node_id")).IsZero() })
 }
 
 // controlInterfaces are those with this control address.
 func controlInterfaces(db *testbed.DB, addr string) iter.Seq[testbed.Row] {
-	return func(yield func(testbed.Row) bool) {
-		for i := range db.Where("interfaces", "IP", addr) {
-			if i.Is("role", "ctrl") && !yield(i) {
-				return
-			}
-		}
-	}
+	return where(db, "interfaces", "IP", addr, "role", "ctrl")
 }
 
 // nodeByAddr is the node with this control address.
@@ -156,22 +144,9 @@ func carries(db *testbed.DB, node testbed.Row, addr string, r *protocol.Request)
 		return db.First("reserved", "node_id", node.Text("node_id")).Is("external_resource_key", r.IDKey)
 	}
 	if r.PrivKey != "" {
-		for key := range db.Where("widearea_nodeinfo", "node_id", host) {
-			if key.Is("privkey", r.PrivKey) {
-				return true
-			}
-		}
-		return false
+		return !first(where(db, "widearea_nodeinfo", "node_id", host, "privkey", r.PrivKey)).IsZero()
 	}
-	if node.Is("jailip", addr) {
-		return true
-	}
-	for i := range db.Where("interfaces", "node_id", host) {
-		if i.Is("role", "ctrl") && i.Is("IP", addr) {
-			return true
-		}
-	}
-	return false
+	return node.Is("jailip", addr) || !first(where(db, "interfaces", "node_id", host, "role", "ctrl", "IP", addr)).IsZero()
 }
 
 // load collects the rows that go with a node. One that the request doesn't name

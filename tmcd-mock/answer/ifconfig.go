@@ -2,7 +2,7 @@ package answer
 
 import (
 	"fmt"
-	"iter"
+	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -100,12 +100,7 @@ func (c *call) addressedLine(i testbed.Row, lan string) string {
 // them behind each interface. A comma stands after each but the last row, and
 // a row without an address leaves none.
 func (c *call) ipAliases() string {
-	var rows []testbed.Row
-	for v := range c.db.Where("vinterfaces", "node_id", c.who.id) {
-		if v.Is("type", "alias") {
-			rows = append(rows, v)
-		}
-	}
+	rows := slices.Collect(c.where("vinterfaces", "node_id", c.who.id, "type", "alias"))
 	list := ""
 	for n, v := range rows {
 		if v.Value("IP") == nil {
@@ -142,7 +137,7 @@ func (c *call) sharedLAN() {
 // address and the control interface included.
 func (c *call) interfaceSettings() {
 	for s := range c.db.Where("interface_settings", "node_id", c.board()) {
-		for _, i := range leftJoin(c.db.Where("interfaces", "node_id", c.board()), sameIface(s)) {
+		for _, i := range orNone(filter(c.db.Where("interfaces", "node_id", c.board()), sameIface(s))) {
 			if c.belongs(i) {
 				c.linef("INTERFACE_SETTING MAC=%s KEY='%s' VAL='%s'", i.Text("mac"), s.Text("capkey"), s.Text("capval"))
 			}
@@ -199,15 +194,15 @@ type link struct {
 // interface, as a join does; there is one if none of them is there.
 func (c *call) eachLink(v testbed.Row, f func(link)) {
 	vlan := v.Text("vlanid")
-	for a := range c.db.Where("lan_attributes", "lanid", vlan) {
-		if a.Is("attrkey", "stack") && a.Value("attrvalue") != nil && !a.Is("attrvalue", "Experimental") {
+	for a := range c.where("lan_attributes", "lanid", vlan, "attrkey", "stack") {
+		if a.Value("attrvalue") != nil && !a.Is("attrvalue", "Experimental") {
 			return // a LAN of the testbed's own
 		}
 	}
 	name, ok := c.lanName(c.who.exptidx, v.Text("virtlanidx"))
 	named := func(l testbed.Row) bool { return ok && l.Is("vname", name) }
-	for _, phys := range leftJoin(c.db.Where("interfaces", "node_id", c.who.host), sameIface(v)) {
-		for _, lan := range leftJoin(c.db.Where("lans", "exptidx", c.who.exptidx), named) {
+	for _, phys := range orNone(filter(c.db.Where("interfaces", "node_id", c.who.host), sameIface(v))) {
+		for _, lan := range orNone(filter(c.db.Where("lans", "exptidx", c.who.exptidx), named)) {
 			for _, tag := range c.tags(vlan) {
 				f(link{phys: phys, name: name, lan: lan, tag: tag})
 			}
@@ -220,7 +215,7 @@ func (c *call) eachLink(v testbed.Row, f func(link)) {
 func (c *call) tags(vlan string) []string {
 	made := c.db.First("vlans", "id", vlan)
 	var tags []string
-	for _, r := range leftJoin(c.db.Where("reserved_vlantags", "lanid", vlan), func(testbed.Row) bool { return true }) {
+	for _, r := range orNone(c.db.Where("reserved_vlantags", "lanid", vlan)) {
 		if !made.IsZero() {
 			r = made
 		}
@@ -281,15 +276,9 @@ func (c *call) inside(kind, ip, mask, mac, lan string) {
 // tunnelEnds: one line for each tunnel of the experiment, with nothing in it
 // if the vnode has no end of it.
 func (c *call) tunnelEnds() {
-	for l := range c.db.Where("lans", "exptidx", c.who.exptidx) {
-		if !l.Is("type", "tunnel") {
-			continue
-		}
+	for l := range c.where("lans", "exptidx", c.who.exptidx, "type", "tunnel") {
 		attr := map[string]string{}
-		for m := range c.db.Where("lan_members", "node_id", c.who.id) {
-			if !m.Is("lanid", l.Text("lanid")) {
-				continue
-			}
+		for m := range c.where("lan_members", "node_id", c.who.id, "lanid", l.Text("lanid")) {
 			for a := range c.memberAttributes(m) {
 				attr[a.Text("attrkey")] = a.Text("attrvalue")
 			}
@@ -321,32 +310,13 @@ func (c *call) aliases() {
 // lanName is the name of an experiment's LAN with this index; false if there is
 // no such LAN.
 func (c *call) lanName(exptidx, idx string) (string, bool) {
-	for l := range c.db.Where("virt_lan_lans", "exptidx", exptidx) {
-		if l.Is("idx", idx) {
-			return l.Text("vname"), true
-		}
-	}
-	return "", false
+	l := first(c.where("virt_lan_lans", "exptidx", exptidx, "idx", idx))
+	return l.Text("vname"), !l.IsZero()
 }
 
 // sameIface matches rows of interfaces with the interface that r names.
 func sameIface(r testbed.Row) func(testbed.Row) bool {
 	return func(i testbed.Row) bool { return r.Value("iface") != nil && i.Is("iface", r.Text("iface")) }
-}
-
-// leftJoin are the rows that match, or one zero Row if none does, as a left join
-// has it.
-func leftJoin(rows iter.Seq[testbed.Row], match func(testbed.Row) bool) []testbed.Row {
-	var list []testbed.Row
-	for r := range rows {
-		if match(r) {
-			list = append(list, r)
-		}
-	}
-	if list == nil {
-		return []testbed.Row{{}}
-	}
-	return list
 }
 
 // maskOf is a row's netmask, or the one that tmcd takes for granted.

@@ -29,15 +29,13 @@ func (c *call) nodeImage() (img imageOf, ok bool) {
 		return img, false
 	}
 	p := c.partition(osid)
-	for v := range c.db.Where("image_versions", "imageid", p.Text("imageid")) {
-		if !v.Is("version", p.Text("imageid_version")) {
-			continue
-		}
-		project := c.db.First("projects", "pid_idx", v.Text("pid_idx"))
-		group := c.db.First("groups", "gid_idx", v.Text("gid_idx"))
-		return imageOf{project.Text("pid"), group.Text("gid"), v.Text("imagename"), v.Text("version")}, !project.IsZero() && !group.IsZero()
+	v := first(c.where("image_versions", "imageid", p.Text("imageid"), "version", p.Text("imageid_version")))
+	if v.IsZero() {
+		return img, false
 	}
-	return img, false
+	project := c.db.First("projects", "pid_idx", v.Text("pid_idx"))
+	group := c.db.First("groups", "gid_idx", v.Text("gid_idx"))
+	return imageOf{project.Text("pid"), group.Text("gid"), v.Text("imagename"), v.Text("version")}, !project.IsZero() && !group.IsZero()
 }
 
 func (c *call) imageInfo() {

@@ -1,9 +1,7 @@
 package answer
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -22,9 +20,7 @@ func (c *call) imageKey() {
 		c.refuse("imagekey of %s, which isn't loading in secret", c.who.id)
 		return
 	}
-	loads := slices.SortedStableFunc(c.db.Where("current_reloads", "node_id", c.who.id), func(a, b testbed.Row) int {
-		return cmp.Compare(a.Int("idx"), b.Int("idx"))
-	})
+	loads := sorted(c.db.Where("current_reloads", "node_id", c.who.id), "idx")
 	if c.version < 33 {
 		if len(loads) == 1 { // such a client couldn't tell which key is for which image
 			c.linesOfKeys(c.imageOf(loads[0]))
@@ -62,16 +58,11 @@ func (c *call) linesOfKeys(image testbed.Row) {
 // keysOf are the keys of an image's present version, those that it has.
 func (c *call) keysOf(image testbed.Row) []string {
 	var keys []string
-	for v := range c.db.Where("image_versions", "imageid", image.Text("imageid")) {
-		if !v.Is("version", image.Text("version")) {
-			continue
+	v := first(c.where("image_versions", "imageid", image.Text("imageid"), "version", image.Text("version")))
+	for _, k := range []struct{ column, tag string }{{"auth_uuid", "UUID="}, {"auth_key", "SIGKEY="}, {"decryption_key", "ENCKEY="}} {
+		if v.Value(k.column) != nil {
+			keys = append(keys, k.tag+v.Text(k.column))
 		}
-		for _, k := range []struct{ column, tag string }{{"auth_uuid", "UUID="}, {"auth_key", "SIGKEY="}, {"decryption_key", "ENCKEY="}} {
-			if v.Value(k.column) != nil {
-				keys = append(keys, k.tag+v.Text(k.column))
-			}
-		}
-		break
 	}
 	return keys
 }

@@ -80,13 +80,7 @@ func (c *call) innerNodes() []inner {
 // one of its own, the node's control address, else all that it has on LANs.
 func (c *call) innerAddrs(r testbed.Row) []string {
 	if !c.singleNet() {
-		return texts(orNone(func(yield func(testbed.Row) bool) {
-			for l := range c.ofExperiment("virt_lans") {
-				if l.Is("vnode", r.Text("vname")) && !yield(l) {
-					return
-				}
-			}
-		}), "ip")
+		return texts(orNone(c.ofExperiment("virt_lans", "vnode", r.Text("vname"))), "ip")
 	}
 	var ips []string
 	for _, i := range orNone(c.where("interfaces", "node_id", r.Text("node_id"), "role", "ctrl")) {
@@ -135,13 +129,7 @@ func (c *call) innerAttributes(role string) {
 
 // plabConfig tells the PLC node of an inner PlanetLab about all the others.
 func (c *call) plabConfig() {
-	plc := testbed.Row{}
-	for r := range c.ofExperiment("reserved") {
-		if r.Is("plab_role", "plc") {
-			plc = r
-			break
-		}
-	}
+	plc := first(c.ofExperiment("reserved", "plab_role", "plc"))
 	if plc.IsZero() || plc.Text("node_id") != c.who.called {
 		return
 	}

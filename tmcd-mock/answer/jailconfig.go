@@ -3,8 +3,6 @@ package answer
 import (
 	"net/netip"
 	"strings"
-
-	"emujail/tmcd-mock/testbed"
 )
 
 // jailConfig is what a jail may and should be (docs/spec/protocol.md §6).
@@ -90,15 +88,6 @@ func (c *call) hostAttribute(key string) string {
 		return v
 	}
 	return attribute(c.db.Where("node_attributes", "node_id", c.who.host), key)
-}
-
-func attribute(rows func(func(testbed.Row) bool), key string) string {
-	for r := range rows {
-		if r.Is("attrkey", key) {
-			return r.Text("attrvalue")
-		}
-	}
-	return ""
 }
 
 // masked is the network of an address.

@@ -1,10 +1,8 @@
 package answer
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -51,17 +49,15 @@ func (c *call) loadInfo() {
 // disk is there as often as partitions have its OS.
 func (c *call) reloads() []reload {
 	var list []reload
-	for _, row := range sortedBy(c.db.Where("current_reloads", "node_id", c.who.id), "idx") {
+	for _, row := range sorted(c.db.Where("current_reloads", "node_id", c.who.id), "idx") {
 		r := reload{row: row, image: c.db.First("images", "imageid", row.Text("image_id"))}
 		r.version = match(c.db.Where("image_versions", "imageid", r.image.Text("imageid")), "version", row.Int("imageid_version"))
 		r.os = match(c.db.Where("os_info_versions", "osid", r.version.Text("default_osid")), "vers", r.version.Int("default_vers"))
 		n := len(list)
 		if !r.version.IsZero() && !r.version.Bool("loadpart") {
-			for _, p := range sortedBy(c.db.Where("partitions", "node_id", c.who.id), "partition") {
-				if p.Is("osid", r.version.Text("default_osid")) {
-					r.boot = p.Text("partition")
-					list = append(list, r)
-				}
+			for _, p := range sorted(c.where("partitions", "node_id", c.who.id, "osid", r.version.Text("default_osid")), "partition") {
+				r.boot = p.Text("partition")
+				list = append(list, r)
 			}
 		}
 		if len(list) == n {
@@ -69,11 +65,6 @@ func (c *call) reloads() []reload {
 		}
 	}
 	return list
-}
-
-// sortedBy are rows in the order of a number.
-func sortedBy(rows iter.Seq[testbed.Row], column string) []testbed.Row {
-	return slices.SortedStableFunc(rows, func(a, b testbed.Row) int { return cmp.Compare(a.Int(column), b.Int(column)) })
 }
 
 // match is the first of some rows that has this number in a column; a column

@@ -81,8 +81,8 @@ func (c *call) nfsTransport() string {
 // members are the active users of the experiment's group, sorted.
 func (c *call) members() []string {
 	var list []string
-	for m := range c.db.Where("group_membership", "pid", c.who.pid) {
-		if !m.Is("gid", c.who.gid) || !trusted(m) {
+	for m := range c.where("group_membership", "pid", c.who.pid, "gid", c.who.gid) {
+		if !trusted(m) {
 			continue
 		}
 		for u := range c.db.Where("users", "uid_idx", m.Text("uid_idx")) {

@@ -1,20 +1,15 @@
 package answer
 
 import (
+	"iter"
 	"strings"
 
 	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
 )
 
-func (c *call) memberAttributes(m testbed.Row) func(func(testbed.Row) bool) {
-	return func(yield func(testbed.Row) bool) {
-		for a := range c.db.Where("lan_member_attributes", "lanid", m.Text("lanid")) {
-			if a.Is("memberid", m.Text("memberid")) && !yield(a) {
-				return
-			}
-		}
-	}
+func (c *call) memberAttributes(m testbed.Row) iter.Seq[testbed.Row] {
+	return c.where("lan_member_attributes", "lanid", m.Text("lanid"), "memberid", m.Text("memberid"))
 }
 
 // tunnels are the ends that the host builds; a vnode itself learns nothing.
@@ -58,10 +53,8 @@ func (c *call) routeList() {
 		return
 	}
 	mapped := map[string]bool{}
-	for m := range c.db.Where("v2pmap", "exptidx", c.who.exptidx) {
-		if m.Is("node_id", c.who.id) {
-			mapped[strings.ToLower(m.Text("vname"))] = true
-		}
+	for m := range c.where("v2pmap", "exptidx", c.who.exptidx, "node_id", c.who.id) {
+		mapped[strings.ToLower(m.Text("vname"))] = true
 	}
 	c.linef("ROUTERTYPE=%s", kind)
 	for r := range c.db.Where("virt_routes", "exptidx", c.who.exptidx) {

@@ -94,41 +94,17 @@ func (c *call) localization() {
 	}
 }
 
-// ofNode are the rows of the experiment that name this node.
-func (c *call) ofNode(table, column string) func(func(testbed.Row) bool) {
-	return func(yield func(testbed.Row) bool) {
-		if c.who.exptidx == "" {
-			return
-		}
-		for r := range c.db.Where(table, "exptidx", c.who.exptidx) {
-			if r.Is(column, c.who.nickname) && !yield(r) {
-				return
-			}
-		}
-	}
-}
-
 // control is the row of a node's control interface, the first if there are
 // several.
 func control(db *testbed.DB, node string) testbed.Row {
-	for _, i := range controls(db, node) {
-		return i
-	}
-	return testbed.Row{}
+	return first(slices.Values(controls(db, node)))
 }
 
 // controls are a node's control interfaces, in the order of the table's key.
 func controls(db *testbed.DB, node string) []testbed.Row {
-	var list []testbed.Row
-	for i := range db.Where("interfaces", "node_id", node) {
-		if i.Is("role", "ctrl") {
-			list = append(list, i)
-		}
-	}
-	slices.SortStableFunc(list, func(a, b testbed.Row) int {
+	return slices.SortedStableFunc(where(db, "interfaces", "node_id", node, "role", "ctrl"), func(a, b testbed.Row) int {
 		return cmp.Or(cmp.Compare(a.Int("card"), b.Int("card")), cmp.Compare(a.Int("port"), b.Int("port")))
 	})
-	return list
 }
 
 // topologyMap sends a file of the experiment as it is.

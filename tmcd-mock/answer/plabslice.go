@@ -13,10 +13,7 @@ func (c *call) inPlabService() bool { return c.who.vnode && c.sliceRow().Bool("a
 
 // sliceRow is the slice that the experiment is.
 func (c *call) sliceRow() testbed.Row {
-	for s := range c.ofExperiment("plab_slices") {
-		return s
-	}
-	return testbed.Row{}
+	return first(c.ofExperiment("plab_slices"))
 }
 
 // sliceConfig is what a slice is told: its ports, and the address of its host.

@@ -1,9 +1,7 @@
 package answer
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -40,11 +38,10 @@ func (c *call) delayMAC(d testbed.Row, n string) (string, bool) {
 	if i.IsZero() {
 		return "", false
 	}
-	if unit := d.Value("viface_unit" + n); unit != nil {
-		for v := range c.db.Where("vinterfaces", "node_id", d.Text("node_id")) {
-			if v.Is("unit", d.Text("viface_unit"+n)) && v.Is("exptidx", d.Text("exptidx")) {
-				return v.Text("mac"), true
-			}
+	if d.Value("viface_unit"+n) != nil {
+		v := first(c.where("vinterfaces", "node_id", d.Text("node_id"), "unit", d.Text("viface_unit"+n), "exptidx", d.Text("exptidx")))
+		if !v.IsZero() {
+			i = v
 		}
 	}
 	return i.Text("mac"), true
@@ -63,10 +60,7 @@ func delayEnd(d testbed.Row, n, none string) string {
 
 // bridges lists what a bridge node joins. A row without interface ends it.
 func (c *call) bridges() {
-	rows := slices.SortedStableFunc(c.db.Where("bridges", "node_id", c.who.id), func(a, b testbed.Row) int {
-		return cmp.Compare(a.Int("bridx"), b.Int("bridx"))
-	})
-	for _, b := range rows {
+	for _, b := range sorted(c.db.Where("bridges", "node_id", c.who.id), "bridx") {
 		i := c.interfaceOf(c.who.id, b.Text("iface"))
 		if i.IsZero() || b.Value("vnode") == nil {
 			return
@@ -85,26 +79,15 @@ func queue(b *strings.Builder, r testbed.Row, prefix, suffix string) {
 
 // interfaceOf is a physical interface of a node.
 func (c *call) interfaceOf(node, iface string) testbed.Row {
-	for i := range c.db.Where("interfaces", "node_id", node) {
-		if i.Is("iface", iface) {
-			return i
-		}
-	}
-	return testbed.Row{}
+	return first(c.where("interfaces", "node_id", node, "iface", iface))
 }
 
 // linkDelay shapes links at the node itself: a vnode's own virtual interfaces,
 // or those of a host, and its physical ones, that are no vnode's.
 func (c *call) linkDelay() {
-	for d := range c.db.Where("linkdelays", "exptidx", c.who.exptidx) {
-		if !d.Is("node_id", c.who.host) {
-			continue
-		}
+	for d := range c.where("linkdelays", "exptidx", c.who.exptidx, "node_id", c.who.host) {
 		virtual := false
-		for v := range c.db.Where("vinterfaces", "node_id", c.who.host) {
-			if !v.Is("IP", d.Text("ip")) {
-				continue
-			}
+		for v := range c.where("vinterfaces", "node_id", c.who.host, "IP", d.Text("ip")) {
 			virtual = true
 			if c.who.vnode && v.Is("vnode_id", c.who.id) || !c.who.vnode && v.Value("vnode_id") == nil {
 				c.linkDelayLine(d, v.Text("mac"))

@@ -1,12 +1,9 @@
 package answer
 
 import (
-	"cmp"
-	"slices"
 	"strings"
 
 	"emujail/protocol"
-	"emujail/tmcd-mock/testbed"
 )
 
 // useWeb: fetched from the web server, where nothing is mounted.
@@ -50,10 +47,7 @@ func (c *call) blobs() {
 		return
 	}
 	var list protocol.Blobs
-	rows := slices.SortedStableFunc(c.db.Where("experiment_blobs", "exptidx", c.who.exptidx), func(a, b testbed.Row) int {
-		return cmp.Compare(a.Int("idx"), b.Int("idx"))
-	})
-	for _, b := range rows {
+	for _, b := range sorted(c.db.Where("experiment_blobs", "exptidx", c.who.exptidx), "idx") {
 		if b.Has("path") && b.Has("action") {
 			list = append(list, protocol.Blob{URL: "frisbee://" + b.Text("path"), Action: b.Text("action")})
 		}

@@ -37,12 +37,7 @@ func (s *storage) step(kind string) string {
 
 // exported is the one volume that a blockstore vnode is.
 func (s *storage) exported() {
-	var own []testbed.Row
-	for r := range s.db.Where("reserved_blockstores", "exptidx", s.who.exptidx) {
-		if r.Is("vnode_id", s.who.id) {
-			own = append(own, r)
-		}
-	}
+	own := slices.Collect(s.where("reserved_blockstores", "exptidx", s.who.exptidx, "vnode_id", s.who.id))
 	if len(own) != 1 {
 		return
 	}
@@ -115,10 +110,8 @@ func (s *storage) remote() {
 // storage network or a local one. Of any other kind nothing is said.
 func (s *storage) volume(step, name string, lasting bool) {
 	attr := map[string]string{}
-	for a := range s.db.Where("virt_blockstore_attributes", "exptidx", s.who.exptidx) {
-		if a.Is("vname", name) {
-			attr[a.Text("attrkey")] = a.Text("attrvalue")
-		}
+	for a := range s.where("virt_blockstore_attributes", "exptidx", s.who.exptidx, "vname", name) {
+		attr[a.Text("attrkey")] = a.Text("attrvalue")
 	}
 	switch {
 	case attr["class"] == "SAN" && attr["protocol"] == "iSCSI":

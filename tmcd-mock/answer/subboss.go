@@ -2,6 +2,7 @@ package answer
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -26,14 +27,13 @@ func (c *call) dhcpdConf() {
 	if !c.who.reserved.Is("erole", "subboss") {
 		return
 	}
-	nodes := sorted(func(yield func(testbed.Row) bool) {
-		for s := range c.where("subbosses", "subboss_id", c.who.id, "service", "dhcp") {
-			if node := c.db.First("nodes", "node_id", s.Text("node_id")); !s.Bool("disabled") && !node.IsZero() && !yield(node) {
-				return
-			}
+	var nodes []testbed.Row
+	for s := range c.where("subbosses", "subboss_id", c.who.id, "service", "dhcp") {
+		if node := c.db.First("nodes", "node_id", s.Text("node_id")); !s.Bool("disabled") && !node.IsZero() {
+			nodes = append(nodes, node)
 		}
-	}, "priority")
-	for _, node := range nodes {
+	}
+	for _, node := range sorted(slices.Values(nodes), "priority") {
 		for i := range c.where("interfaces", "node_id", node.Text("node_id"), "role", "ctrl") {
 			c.linef("HOSTNAME=%s MAC=%s IP=%s%s", node.Text("node_id"), i.Text("mac"), i.Text("IP"), c.booted(node))
 		}

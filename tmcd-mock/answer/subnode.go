@@ -3,8 +3,6 @@ package answer
 import (
 	"encoding/binary"
 	"net/netip"
-
-	"emujail/tmcd-mock/testbed"
 )
 
 // subConfig configures what is built into a host: a network processor or a
@@ -38,13 +36,7 @@ func (c *call) ixpConfig() {
 		c.refuse("%s has no control interface", c.who.id)
 		return
 	}
-	var host testbed.Row
-	for i := range c.db.Where("interfaces", "node_id", c.who.host) {
-		if i.Is("card", own.Text("card")) {
-			host = i
-			break
-		}
-	}
+	host := first(c.where("interfaces", "node_id", c.who.host, "card", own.Text("card")))
 	if host.Value("mask") == nil {
 		c.refuse("%s has no interface on card %s, or one without mask", c.who.host, own.Text("card"))
 		return

@@ -82,11 +82,8 @@ func column(s string, most int64) int64 {
 }
 
 func (c *call) registered(service string) {
-	for r := range c.ofExperiment("port_registration") {
-		if r.Is("service", service) {
-			c.reply(protocol.PortRegistration{Port: r.Int("port"), NodeID: r.Text("node_id") + "." + c.site.Domain})
-			return
-		}
+	if r := first(c.ofExperiment("port_registration", "service", service)); !r.IsZero() {
+		c.reply(protocol.PortRegistration{Port: r.Int("port"), NodeID: r.Text("node_id") + "." + c.site.Domain})
 	}
 }
 
