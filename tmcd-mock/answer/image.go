@@ -33,9 +33,17 @@ func (c *call) nodeImage() (img imageOf, ok bool) {
 	if v.IsZero() {
 		return img, false
 	}
-	project := c.db.First("projects", "pid_idx", v.Text("pid_idx"))
-	group := c.db.First("groups", "gid_idx", v.Text("gid_idx"))
-	return imageOf{project.Text("pid"), group.Text("gid"), v.Text("imagename"), v.Text("version")}, !project.IsZero() && !group.IsZero()
+	img = imageOf{name: v.Text("imagename"), version: v.Text("version")}
+	img.pid, img.gid = c.imageOwner(v)
+	return img, img.pid != "" && img.gid != ""
+}
+
+// imageOwner are the project and the group that a row of an image, or of a
+// version of one, names by number; "" for one that isn't there.
+func (c *call) imageOwner(row testbed.Row) (pid, gid string) {
+	pid = c.db.First("projects", "pid_idx", row.Text("pid_idx")).Text("pid")
+	gid = c.db.First("groups", "gid_idx", row.Text("gid_idx")).Text("gid")
+	return pid, gid
 }
 
 func (c *call) imageInfo() {

@@ -30,8 +30,7 @@ func (c *call) imageKey() {
 	var out strings.Builder
 	for _, load := range loads {
 		image := c.imageOf(load)
-		pid := c.db.First("projects", "pid_idx", image.Text("pid_idx")).Text("pid")
-		gid := c.db.First("groups", "gid_idx", image.Text("gid_idx")).Text("gid")
+		pid, gid := c.imageOwner(image)
 		if !image.Has("imagename") || pid == "" || gid == "" {
 			c.refuse("imagekey: an image of %s has no name, project or group", c.who.id)
 			return

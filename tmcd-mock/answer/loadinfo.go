@@ -188,8 +188,7 @@ func (d *bootDisk) tail(b *strings.Builder) {
 
 // imageWords tell which image it is, so that a node knows it again.
 func (c *call) imageWords(b *strings.Builder, r reload) (why string) {
-	pid := c.db.First("projects", "pid_idx", r.image.Text("pid_idx")).Text("pid")
-	gid := c.db.First("groups", "gid_idx", r.image.Text("gid_idx")).Text("gid")
+	pid, gid := c.imageOwner(r.image)
 	name := r.image.Text("imagename")
 	if name == "" || pid == "" || gid == "" {
 		return fmt.Sprintf("image %s has no name, project or group", r.row.Text("image_id"))
@@ -217,19 +216,6 @@ func (c *call) imageWords(b *strings.Builder, r reload) (why string) {
 		}
 	}
 	return ""
-}
-
-// frisbeeServer is the address of the node's subboss for images, else boss's.
-func (c *call) frisbeeServer() string {
-	for s := range c.db.Where("subbosses", "node_id", c.who.host) {
-		if !s.Is("service", "frisbee") || s.Bool("disabled") {
-			continue
-		}
-		if i := control(c.db, s.Text("subboss_id")); !i.IsZero() {
-			return i.Text("IP")
-		}
-	}
-	return c.site.BossIP
 }
 
 // anyBase reads the number that s begins with, as C's strtol with base 0: of

@@ -141,21 +141,9 @@ func (s *storage) localDisk(attr map[string]string) string {
 	}
 	words := " CLASS=local BSID=" + place + word("PROTO", attr["protocol"]) + word("MOUNTPOINT", attr["mountpoint"])
 	if attr["dataset"] != "" {
-		words += " DATASET=" + attr["dataset"] + " SERVER=" + s.imageServer()
+		words += " DATASET=" + attr["dataset"] + " SERVER=" + s.frisbeeServer()
 	}
 	return words
-}
-
-// imageServer is the subboss that sends images to the asker's host, or boss.
-func (s *storage) imageServer() string {
-	for b := range s.db.Where("subbosses", "node_id", s.who.host) {
-		if b.Is("service", "frisbee") && !b.Bool("disabled") {
-			if i := control(s.db, b.Text("subboss_id")); !i.IsZero() {
-				return i.Text("IP")
-			}
-		}
-	}
-	return s.site.BossIP
 }
 
 // word is " KEY=value", or nothing for no value.

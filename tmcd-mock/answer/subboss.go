@@ -22,6 +22,17 @@ func (c *call) serviceInfo() {
 	c.linef("TFTP=%s DHCP=%s FRISBEE=%s PUBSUB=%s", tftp, dhcp, frisbee, pubsub)
 }
 
+// frisbeeServer is the address of the subboss that sends images to the asker's
+// host, else boss's.
+func (c *call) frisbeeServer() string {
+	for s := range c.where("subbosses", "node_id", c.who.host, "service", "frisbee") {
+		if i := control(c.db, s.Text("subboss_id")); !s.Bool("disabled") && !i.IsZero() {
+			return i.Text("IP")
+		}
+	}
+	return c.site.BossIP
+}
+
 // dhcpdConf gives a subboss what its DHCP server says to each of its nodes.
 func (c *call) dhcpdConf() {
 	if !c.who.reserved.Is("erole", "subboss") {
