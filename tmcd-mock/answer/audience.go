@@ -42,12 +42,7 @@ func (c *call) audience() audience {
 
 // typeAttribute is an attribute of the asker's own type.
 func (c *call) typeAttribute(key string) (string, bool) {
-	for a := range c.db.Where("node_type_attributes", "type", c.who.node.Text("type")) {
-		if a.Is("attrkey", key) {
-			return a.Text("attrvalue"), true
-		}
-	}
-	return "", false
+	return typeAttr(c.db, c.who.node.Text("type"), key)
 }
 
 // dedicated: a remote host that one experiment has to itself.
@@ -58,12 +53,7 @@ func (c *call) dedicated() bool {
 
 // listedGroups are the groups, by index, that a host's own attribute lets in.
 func (c *call) listedGroups() (string, bool) {
-	for a := range c.db.Where("node_attributes", "node_id", c.who.host) {
-		if a.Is("attrkey", "dp_projects") {
-			return a.Text("attrvalue"), true
-		}
-	}
-	return "", false
+	return nodeAttr(c.db, c.who.host, "dp_projects")
 }
 
 // inSet looks for a word in a list with commas, as the database does.

@@ -74,7 +74,8 @@ func (c *call) booting() booting {
 // their address, whatever interface has it. Some types boot without being told.
 func (c *call) bootNode() testbed.Row {
 	told := func(node testbed.Row) bool {
-		return attribute(c.db.Where("node_type_attributes", "type", node.Text("type")), "nobootinfo") != "1"
+		silent, _ := typeAttr(c.db, node.Text("type"), "nobootinfo")
+		return silent != "1"
 	}
 	switch {
 	case c.who.vnode && told(c.who.node):
@@ -144,11 +145,11 @@ func (c *call) otherDisk(node testbed.Row) bool {
 		return false
 	}
 	const key = "bootdisk_bios_id"
-	disk := first(c.where("node_attributes", "node_id", node.Text("node_id"), "attrkey", key))
-	if disk.IsZero() {
-		disk = first(c.where("node_type_attributes", "type", node.Text("type"), "attrkey", key))
+	number, ok := nodeAttr(c.db, node.Text("node_id"), key)
+	if !ok {
+		number, _ = typeAttr(c.db, node.Text("type"), key)
 	}
-	return disk.Int("attrvalue") != 0
+	return testbed.Atoi(number) != 0
 }
 
 // currentOS is the version of an OS that its os_info row names.

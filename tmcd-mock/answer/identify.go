@@ -103,9 +103,10 @@ func find(db *testbed.DB, addr string, r *protocol.Request) (testbed.Row, string
 func seen(db *testbed.DB, rows iter.Seq[testbed.Row], why string) (testbed.Row, string) {
 	for r := range rows {
 		node := db.First("nodes", "node_id", r.Text("node_id"))
+		silent, _ := typeAttr(db, node.Text("type"), "notmcdinfo")
 		switch {
 		case node.IsZero():
-		case attribute(db.Where("node_type_attributes", "type", node.Text("type")), "notmcdinfo") == "1":
+		case silent == "1":
 			why = "nodes of this type get nothing (notmcdinfo)"
 		default:
 			return node, ""

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"net/netip"
 	"strings"
 )
@@ -37,7 +38,7 @@ func (c *call) jailConfig() {
 	if size := c.hostAttribute("virtnode_disksize"); size != "" {
 		c.linef("VDSIZE=%s", size)
 	}
-	if password := attribute(c.db.Where("node_attributes", "node_id", c.who.id), "root_password"); password != "" {
+	if password, _ := nodeAttr(c.db, c.who.id, "root_password"); password != "" {
 		c.linef("ROOTHASH=%s", c.crypt(password))
 	}
 	c.linef(`IPADDRS="%s"`, c.jailAddresses())
@@ -84,10 +85,9 @@ func (c *call) jailAddresses() string {
 
 // hostAttribute is an attribute of the host's type, else of the host itself.
 func (c *call) hostAttribute(key string) string {
-	if v := attribute(c.db.Where("node_type_attributes", "type", c.who.phys.Text("type")), key); v != "" {
-		return v
-	}
-	return attribute(c.db.Where("node_attributes", "node_id", c.who.host), key)
+	common, _ := typeAttr(c.db, c.who.phys.Text("type"), key)
+	own, _ := nodeAttr(c.db, c.who.host, key)
+	return cmp.Or(common, own)
 }
 
 // masked is the network of an address.

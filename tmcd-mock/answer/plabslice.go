@@ -27,11 +27,8 @@ func (c *call) sliceConfig() {
 	}
 	const elvin = 2917 // when the host told of no other
 	port := elvin
-	for a := range c.db.Where("node_attributes", "node_id", c.who.host) {
-		if a.Is("attrkey", "elvind_port") {
-			port = a.Int("attrvalue")
-			break
-		}
+	if told, ok := nodeAttr(c.db, c.who.host, "elvind_port"); ok {
+		port = testbed.Atoi(told)
 	}
 	c.linef("%sELVIND_PORT=%d ", line, port)
 }

@@ -93,9 +93,17 @@ func sorted(rows iter.Seq[testbed.Row], column string) []testbed.Row {
 	return slices.SortedStableFunc(rows, func(a, b testbed.Row) int { return cmp.Compare(a.Int(column), b.Int(column)) })
 }
 
-// attribute is the value that the first of the rows with this key has.
-func attribute(rows iter.Seq[testbed.Row], key string) string {
-	return first(having(rows, "attrkey", key)).Text("attrvalue")
+// nodeAttr is an attribute of a node; false if there is no row of it. One that
+// is NULL is there, and is "".
+func nodeAttr(db *testbed.DB, id, key string) (string, bool) {
+	a := first(where(db, "node_attributes", "node_id", id, "attrkey", key))
+	return a.Text("attrvalue"), !a.IsZero()
+}
+
+// typeAttr is an attribute of a type of nodes, as nodeAttr of a node.
+func typeAttr(db *testbed.DB, kind, key string) (string, bool) {
+	a := first(where(db, "node_type_attributes", "type", kind, "attrkey", key))
+	return a.Text("attrvalue"), !a.IsZero()
 }
 
 func texts(rows []testbed.Row, column string) []string {

@@ -99,9 +99,8 @@ func (c *call) rootPassword() {
 	if c.who.vnode && c.who.sharing == "" {
 		node = c.who.host
 	}
-	attr := first(c.where("node_attributes", "node_id", node, "attrkey", "root_password"))
-	password := attr.Text("attrvalue")
-	if attr.IsZero() {
+	password, ok := nodeAttr(c.db, node, "root_password")
+	if !ok {
 		password = hex.EncodeToString(c.random(6))
 		c.change(testbed.Change{Table: "node_attributes", Op: testbed.Upsert,
 			Where: map[string]string{"node_id": node, "attrkey": "root_password"},
