@@ -19,6 +19,7 @@ package answer
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"io"
@@ -102,7 +103,7 @@ func run(tb *testbed.Testbed, q Query, f func(*call)) (res Result) {
 	}
 	tb.Read(func(db *testbed.DB) {
 		who, why := identify(db, q)
-		res.Node, res.Host = who.id, orElse(who.node.Text("phys_nodeid"), who.id)
+		res.Node, res.Host = who.id, cmp.Or(who.node.Text("phys_nodeid"), who.id)
 		if why == "" {
 			why = check(db, who, q)
 		}

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"strconv"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -29,9 +30,9 @@ type booting struct {
 // bootWhat says what to boot: the next, else the temporary, else the default OS.
 func (c *call) bootWhat() {
 	b := c.booting()
-	line := "STATUS=success TYPE=" + itoa(b.kind)
+	line := "STATUS=success TYPE=" + strconv.Itoa(b.kind)
 	if c.version >= 35 {
-		line += " FLAGS=" + itoa(b.flags)
+		line += " FLAGS=" + strconv.Itoa(b.flags)
 	}
 	if b.what != "" && (b.kind == bootPartition || b.kind == bootMFS) {
 		line += " WHAT=" + b.what
@@ -135,7 +136,7 @@ func (c *call) bootOS(node testbed.Row, osid string) booting {
 	case c.otherDisk(node):
 		return booting{kind: bootOtherDisk}
 	}
-	return booting{kind: bootPartition, what: itoa(has[0].Int("partition"))}
+	return booting{kind: bootPartition, what: strconv.Itoa(has[0].Int("partition"))}
 }
 
 // otherDisk: the disk to boot from has a number in the BIOS. It is known of

@@ -3,13 +3,10 @@ package answer
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // nodeAttributes are what the experiment wants of the node. A Xen host that
 // the site lets route is told so too, as the mapper adds such hosts.

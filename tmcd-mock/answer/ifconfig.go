@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -76,7 +77,7 @@ func (c *call) addressedLine(i testbed.Row, lan string) string {
 		fmt.Fprintf(&b, "INTERFACE IFACETYPE=%s ", i.Text("interface_type"))
 	}
 	fmt.Fprintf(&b, "INET=%s MASK=%s MAC=%s SPEED=%sMbps DUPLEX=%s", i.Text("IP"), maskOf(i), i.Text("mac"),
-		orElse(i.Text("current_speed"), "100"), orElse(i.Text("duplex"), "full"))
+		cmp.Or(i.Text("current_speed"), "100"), cmp.Or(i.Text("duplex"), "full"))
 	if c.version >= 8 && c.version < 27 {
 		fmt.Fprintf(&b, ` IPALIASES="%s"`, c.ipAliases())
 	}
@@ -319,12 +320,7 @@ func sameIface(r testbed.Row) func(testbed.Row) bool {
 	return func(i testbed.Row) bool { return r.Value("iface") != nil && i.Is("iface", r.Text("iface")) }
 }
 
-// maskOf is a row's netmask, or the one that tmcd takes for granted.
-func maskOf(r testbed.Row) string { return orElse(r.Text("mask"), "255.255.255.0") }
+// usualMask is the netmask that tmcd takes for granted.
+const usualMask = "255.255.255.0"
 
-func orElse(s, usual string) string {
-	if s == "" {
-		return usual
-	}
-	return s
-}
+func maskOf(r testbed.Row) string { return cmp.Or(r.Text("mask"), usualMask) }

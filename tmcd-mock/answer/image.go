@@ -2,6 +2,7 @@ package answer
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -88,7 +89,7 @@ func (c *call) sizedVersion(pid, name string) (v testbed.Row, known bool) {
 	}
 	for img := range c.where("images", "imagename", name, "pid", pid) {
 		if ok {
-			return first(c.where("image_versions", "imageid", img.Text("imageid"), "version", itoa(testbed.Atoi(version)))), true
+			return first(c.where("image_versions", "imageid", img.Text("imageid"), "version", strconv.Itoa(testbed.Atoi(version)))), true
 		}
 		for v := range c.where("image_versions", "imageid", img.Text("imageid"), "version", img.Text("version")) {
 			if v.Value("deleted") == nil {

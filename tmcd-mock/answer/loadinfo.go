@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"strconv"
@@ -92,10 +93,7 @@ func (d *bootDisk) take(r testbed.Row) {
 }
 
 func (d *bootDisk) or(key, fallback string) string {
-	if v := d.attr[key]; v != "" {
-		return v
-	}
-	return fallback
+	return cmp.Or(d.attr[key], fallback)
 }
 
 func (c *call) bootDisk() *bootDisk {
@@ -153,12 +151,8 @@ func (c *call) reloadLine(r reload, disk *bootDisk) (line, why string) {
 	if r.boot != "" && c.version >= 36 {
 		fmt.Fprintf(&b, " BOOTPART=%s", r.boot)
 	}
-	mbr := r.version.Text("mbr_version")
-	if mbr == "" {
-		mbr = "1"
-	}
 	fmt.Fprintf(&b, " DISK=%s%d ZFILL=%d ACPI=%s MBRVERS=%s ASF=%s PREPARE=%d NOCLFLUSH=%s",
-		disk.or("disktype", "ad"), testbed.Atoi(disk.attr["bootdisk_unit"]), r.row.Int("mustwipe"), disk.or("use_acpi", "unknown"), mbr,
+		disk.or("disktype", "ad"), testbed.Atoi(disk.attr["bootdisk_unit"]), r.row.Int("mustwipe"), disk.or("use_acpi", "unknown"), cmp.Or(r.version.Text("mbr_version"), "1"),
 		disk.or("use_asf", "unknown"), r.row.Int("prepare"), disk.or("no_clflush", "unknown"))
 	disk.tail(&b)
 	if c.who.vnode || c.who.local {

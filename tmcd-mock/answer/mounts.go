@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -63,11 +64,7 @@ func (c *call) experimentMounts(add func(remote, path string)) {
 // nfsTransport is what the site variable says, if it is one of the known.
 func (c *call) nfsTransport() string {
 	v := c.db.First("sitevariables", "name", "node/nfs_transport")
-	value := v.Text("value")
-	if value == "" {
-		value = v.Text("defaultvalue")
-	}
-	switch strings.ToLower(value) {
+	switch strings.ToLower(cmp.Or(v.Text("value"), v.Text("defaultvalue"))) {
 	case "tcp":
 		return "TCP"
 	case "udp":

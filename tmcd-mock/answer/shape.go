@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -100,13 +101,9 @@ func (c *call) linkDelay() {
 }
 
 func (c *call) linkDelayLine(d testbed.Row, mac string) {
-	mask := d.Text("netmask")
-	if mask == "" {
-		mask = "255.255.255.0"
-	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "LINKDELAY IFACE=%s TYPE=%s LINKNAME=%s VNODE=%s INET=%s MASK=%s", mac, d.Text("type"), d.Text("vlan"),
-		d.Text("vnode"), d.Text("ip"), mask)
+		d.Text("vnode"), d.Text("ip"), cmp.Or(d.Text("netmask"), usualMask))
 	fmt.Fprintf(&b, " PIPE=%s DELAY=%s BW=%s PLR=%s", d.Text("pipe"), d.Text("delay"), d.Text("bandwidth"), d.Text("lossrate"))
 	fmt.Fprintf(&b, " RPIPE=%s RDELAY=%s RBW=%s RPLR=%s", d.Text("rpipe"), d.Text("rdelay"), d.Text("rbandwidth"), d.Text("rlossrate"))
 	fmt.Fprintf(&b, " RED=%s", d.Text("q_red"))

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -135,11 +136,7 @@ func (s *storage) iSCSI(attr map[string]string, name string, lasting bool) strin
 }
 
 func (s *storage) localDisk(attr map[string]string) string {
-	place := attr["placement"]
-	if place == "" {
-		place = "ANY"
-	}
-	words := " CLASS=local BSID=" + place + word("PROTO", attr["protocol"]) + word("MOUNTPOINT", attr["mountpoint"])
+	words := " CLASS=local BSID=" + cmp.Or(attr["placement"], "ANY") + word("PROTO", attr["protocol"]) + word("MOUNTPOINT", attr["mountpoint"])
 	if attr["dataset"] != "" {
 		words += " DATASET=" + attr["dataset"] + " SERVER=" + s.frisbeeServer()
 	}

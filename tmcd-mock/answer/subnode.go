@@ -41,13 +41,9 @@ func (c *call) ixpConfig() {
 		c.refuse("%s has no interface on card %s, or one without mask", c.who.host, own.Text("card"))
 		return
 	}
-	mask := host.Text("mask")
-	if mask == "" {
-		mask = "255.255.255.0"
-	}
-	all, ok := broadcast(own.Text("IP"), mask)
+	all, ok := broadcast(own.Text("IP"), maskOf(host))
 	if !ok {
-		c.refuse("address %q, mask %q", own.Text("IP"), mask)
+		c.refuse("address %q, mask %q", own.Text("IP"), maskOf(host))
 		return
 	}
 	name := ""
