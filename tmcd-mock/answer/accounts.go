@@ -22,7 +22,7 @@ func (c *call) accounts() {
 		return
 	}
 	a := c.audience()
-	if !c.accountGroups(c.audienceGroups(a)) || a == ofEveryone {
+	if !c.accountGroups(c.audienceGroups(a)) || a == forEveryone {
 		return
 	}
 	seats := c.seats(a)
@@ -79,7 +79,7 @@ func (c *call) locals(seats []seat, a audience) []login {
 	for _, s := range seats {
 		l := localLogin(s.user)
 		l.pid, l.gid, l.unixGID, l.trust = s.group.Text("pid"), s.group.Text("gid"), s.group.Int("unix_gid"), s.trust
-		if a != ofExperiment || c.dedicated() {
+		if a != forExperiment || c.dedicated() {
 			l.password = "*"
 		}
 		list = append(list, l)

@@ -18,26 +18,26 @@ const (
 type audience int
 
 const (
-	ofExperiment audience = iota
-	ofEveryone            // a control node: all groups, no users
-	ofType                // the groups that the node's type names, and no admins
-	ofOperators           // nobody logs in there but those who run the testbed
-	ofVisitors            // a remote node without jails: projects that may use its kind
+	forExperiment audience = iota
+	forEveryone            // a control node: all groups, no users
+	forType                // the groups that the node's type names, and no admins
+	forOperators           // nobody logs in there but those who run the testbed
+	forVisitors            // a remote node without jails: projects that may use its kind
 )
 
 func (c *call) audience() audience {
 	_, listed := c.typeAttribute("project_accounts")
 	switch {
 	case c.who.phys.Is("role", "ctrlnode"):
-		return ofEveryone
+		return forEveryone
 	case listed:
-		return ofType
+		return forType
 	case c.who.jailed && !c.who.local, c.who.local && c.who.sharedHost(), c.who.tainted("blackbox"):
-		return ofOperators
+		return forOperators
 	case c.who.vnode, c.who.local, c.dedicated():
-		return ofExperiment
+		return forExperiment
 	}
-	return ofVisitors
+	return forVisitors
 }
 
 // typeAttribute is an attribute of the asker's own type.
@@ -64,13 +64,13 @@ func inSet(word, list string) bool {
 // audienceGroups are the groups that the node gets, in the order of the rows.
 func (c *call) audienceGroups(a audience) []testbed.Row {
 	switch a {
-	case ofEveryone:
+	case forEveryone:
 		return slices.Collect(c.db.Rows("groups"))
-	case ofOperators:
+	case forOperators:
 		return slices.Collect(c.db.Where("groups", "pid", opsProject))
-	case ofExperiment:
+	case forExperiment:
 		return slices.Collect(c.db.Where("groups", "pid", c.who.pid))
-	case ofType:
+	case forType:
 		list, _ := c.typeAttribute("project_accounts")
 		return c.approvedGroups("pid_idx", func(p, g testbed.Row) bool {
 			return inSet(g.Text("gid_idx"), list) || p.Is("pid", opsProject)
@@ -114,15 +114,15 @@ type seat struct {
 // seats are the users that the node gets, once for each group that counts.
 func (c *call) seats(a audience) []seat {
 	switch a {
-	case ofOperators:
+	case forOperators:
 		return c.seatsIn(c.db.Where("group_membership", "pid", opsProject), c.sameGroup, func(s seat) bool {
 			return s.user.Is("admin", "1") || s.user.Is("uid", opsUser)
 		})
-	case ofExperiment:
+	case forExperiment:
 		return c.seatsIn(c.db.Where("group_membership", "pid", c.who.pid), c.projectGroups, func(s seat) bool {
 			return s.user.Is("webonly", "0") && c.keptApart(s.user)
 		})
-	case ofType:
+	case forType:
 		list, _ := c.typeAttribute("project_accounts")
 		return c.visitors("pid_idx", c.groupByIndex, func(_, g testbed.Row) bool { return inSet(g.Text("gid_idx"), list) })
 	}

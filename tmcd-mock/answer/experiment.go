@@ -48,24 +48,6 @@ func (c *call) pnetNodeAttrs() {
 	}
 }
 
-// plabEventKeys gives the service slice of a PlanetLab node the keys of the
-// experiments on it.
-func (c *call) plabEventKeys() {
-	slice := first(c.ofExperiment("plab_slices"))
-	if !c.who.vnode || !slice.Bool("admin") {
-		c.refuse("%s is no service slice of PlanetLab", c.who.id)
-		return
-	}
-	for node := range c.db.Where("nodes", "phys_nodeid", c.who.host) {
-		r := c.db.First("reserved", "node_id", node.Text("node_id"))
-		if r.IsZero() {
-			continue
-		}
-		e := first(c.where("experiments", "pid", r.Text("pid"), "eid", r.Text("eid")))
-		c.linef("PID=%s EID=%s KEY=%s", e.Text("pid"), e.Text("eid"), e.Text("eventkey"))
-	}
-}
-
 // traceInfo lists the links on which the node captures packets.
 func (c *call) traceInfo() {
 	for t := range c.db.Where("traces", "node_id", c.who.id) {

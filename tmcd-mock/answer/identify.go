@@ -91,16 +91,16 @@ func find(db *testbed.DB, addr string, r *protocol.Request) (testbed.Row, string
 	}
 	switch {
 	case r.PrivKey != "":
-		return seen(db, db.Where("widearea_nodeinfo", "privkey", r.PrivKey), "no node has this PRIVKEY")
+		return firstAllowed(db, db.Where("widearea_nodeinfo", "privkey", r.PrivKey), "no node has this PRIVKEY")
 	case r.IDKey != "":
-		return seen(db, withInterface(db, db.Where("reserved", "external_resource_key", r.IDKey)), "no node has this IDKEY")
+		return firstAllowed(db, withInterface(db, db.Where("reserved", "external_resource_key", r.IDKey)), "no node has this IDKEY")
 	}
-	return seen(db, controlInterfaces(db, addr), fmt.Sprintf("no node has the control address %s", addr))
+	return firstAllowed(db, controlInterfaces(db, addr), fmt.Sprintf("no node has the control address %s", addr))
 }
 
-// seen is the node of the first of these rows that may ask for itself: nodes
+// firstAllowed is the node of the first of these rows that may ask for itself: nodes
 // of a type with the attribute notmcdinfo may not.
-func seen(db *testbed.DB, rows iter.Seq[testbed.Row], why string) (testbed.Row, string) {
+func firstAllowed(db *testbed.DB, rows iter.Seq[testbed.Row], why string) (testbed.Row, string) {
 	for r := range rows {
 		node := db.First("nodes", "node_id", r.Text("node_id"))
 		silent, _ := typeAttr(db, node.Text("type"), "notmcdinfo")

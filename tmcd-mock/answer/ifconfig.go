@@ -36,8 +36,8 @@ func (c *call) ifconfig() {
 	}
 }
 
-// board is the node whose interface rows are the asker's: a subnode has its own.
-func (c *call) board() string {
+// interfaceNode is the node whose interface rows are the asker's: a subnode has its own.
+func (c *call) interfaceNode() string {
 	if c.who.own.Bool("issubnode") {
 		return c.who.id
 	}
@@ -55,7 +55,7 @@ func (c *call) belongs(i testbed.Row) bool {
 
 // addressed are the physical interfaces that have an address.
 func (c *call) addressed() {
-	for i := range c.db.Where("interfaces", "node_id", c.board()) {
+	for i := range c.db.Where("interfaces", "node_id", c.interfaceNode()) {
 		if !i.Has("IP") || !i.Is("role", "expt") || !c.belongs(i) {
 			continue
 		}
@@ -137,8 +137,8 @@ func (c *call) sharedLAN() {
 // interfaceSettings are properties of physical interfaces, those without an
 // address and the control interface included.
 func (c *call) interfaceSettings() {
-	for s := range c.db.Where("interface_settings", "node_id", c.board()) {
-		for _, i := range orNone(filter(c.db.Where("interfaces", "node_id", c.board()), sameIface(s))) {
+	for s := range c.db.Where("interface_settings", "node_id", c.interfaceNode()) {
+		for _, i := range orNone(filter(c.db.Where("interfaces", "node_id", c.interfaceNode()), sameIface(s))) {
 			if c.belongs(i) {
 				c.linef("INTERFACE_SETTING MAC=%s KEY='%s' VAL='%s'", i.Text("mac"), s.Text("capkey"), s.Text("capval"))
 			}

@@ -127,8 +127,8 @@ func (c *call) innerAttributes(role string) {
 	}
 }
 
-// plabConfig tells the PLC node of an inner PlanetLab about all the others.
-func (c *call) plabConfig() {
+// innerPlabConfig tells the PLC node of an inner PlanetLab about all the others.
+func (c *call) innerPlabConfig() {
 	plc := first(c.ofExperiment("reserved", "plab_role", "plc"))
 	if plc.IsZero() || plc.Text("node_id") != c.who.called {
 		return

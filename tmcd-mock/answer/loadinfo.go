@@ -52,8 +52,8 @@ func (c *call) reloads() []reload {
 	var list []reload
 	for _, row := range sorted(c.db.Where("current_reloads", "node_id", c.who.id), "idx") {
 		r := reload{row: row, image: c.db.First("images", "imageid", row.Text("image_id"))}
-		r.version = match(c.db.Where("image_versions", "imageid", r.image.Text("imageid")), "version", row.Int("imageid_version"))
-		r.os = match(c.db.Where("os_info_versions", "osid", r.version.Text("default_osid")), "vers", r.version.Int("default_vers"))
+		r.version = withNumber(c.db.Where("image_versions", "imageid", r.image.Text("imageid")), "version", row.Int("imageid_version"))
+		r.os = withNumber(c.db.Where("os_info_versions", "osid", r.version.Text("default_osid")), "vers", r.version.Int("default_vers"))
 		n := len(list)
 		if !r.version.IsZero() && !r.version.Bool("loadpart") {
 			for _, p := range sorted(c.where("partitions", "node_id", c.who.id, "osid", r.version.Text("default_osid")), "partition") {
@@ -68,9 +68,9 @@ func (c *call) reloads() []reload {
 	return list
 }
 
-// match is the first of some rows that has this number in a column; a column
+// withNumber is the first of some rows that has this number in a column; a column
 // that isn't there has its default, 0.
-func match(rows iter.Seq[testbed.Row], column string, number int) testbed.Row {
+func withNumber(rows iter.Seq[testbed.Row], column string, number int) testbed.Row {
 	for r := range rows {
 		if r.Int(column) == number {
 			return r
@@ -152,8 +152,8 @@ func (c *call) reloadLine(r reload, disk *bootDisk) (line, why string) {
 		fmt.Fprintf(&b, " BOOTPART=%s", r.boot)
 	}
 	fmt.Fprintf(&b, " DISK=%s%d ZFILL=%d ACPI=%s MBRVERS=%s ASF=%s PREPARE=%d NOCLFLUSH=%s",
-		disk.or("disktype", "ad"), testbed.Atoi(disk.attr["bootdisk_unit"]), r.row.Int("mustwipe"), disk.or("use_acpi", "unknown"), cmp.Or(r.version.Text("mbr_version"), "1"),
-		disk.or("use_asf", "unknown"), r.row.Int("prepare"), disk.or("no_clflush", "unknown"))
+		disk.or("disktype", "ad"), testbed.Atoi(disk.attr["bootdisk_unit"]), r.row.Int("mustwipe"), disk.or("use_acpi", "unknown"),
+		cmp.Or(r.version.Text("mbr_version"), "1"), disk.or("use_asf", "unknown"), r.row.Int("prepare"), disk.or("no_clflush", "unknown"))
 	disk.tail(&b)
 	if c.who.vnode || c.who.local {
 		why = c.imageWords(&b, r)

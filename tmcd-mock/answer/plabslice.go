@@ -16,8 +16,8 @@ func (c *call) sliceRow() testbed.Row {
 	return first(c.ofExperiment("plab_slices"))
 }
 
-// sliceConfig is what a slice is told: its ports, and the address of its host.
-func (c *call) sliceConfig() {
+// plabConfig is what a slice is told: its ports, and the address of its host.
+func (c *call) plabConfig() {
 	if !c.plabSlice() {
 		return
 	}
@@ -31,4 +31,21 @@ func (c *call) sliceConfig() {
 		port = testbed.Atoi(told)
 	}
 	c.linef("%sELVIND_PORT=%d ", line, port)
+}
+
+// plabEventKeys gives the service slice of a PlanetLab node the keys of the
+// experiments on it.
+func (c *call) plabEventKeys() {
+	if !c.inPlabService() {
+		c.refuse("%s is no service slice of PlanetLab", c.who.id)
+		return
+	}
+	for node := range c.db.Where("nodes", "phys_nodeid", c.who.host) {
+		r := c.db.First("reserved", "node_id", node.Text("node_id"))
+		if r.IsZero() {
+			continue
+		}
+		e := first(c.where("experiments", "pid", r.Text("pid"), "eid", r.Text("eid")))
+		c.linef("PID=%s EID=%s KEY=%s", e.Text("pid"), e.Text("eid"), e.Text("eventkey"))
+	}
 }

@@ -58,7 +58,7 @@ func (c *call) portRegister() {
 		c.registered(service)
 		return
 	}
-	where := map[string]string{"exptidx": cmp.Or(c.who.exptidx, "0"), "service": kept(service)}
+	where := map[string]string{"exptidx": cmp.Or(c.who.exptidx, "0"), "service": cut64(service)}
 	c.report("portregister", c.args)
 	if port == 0 {
 		c.change(testbed.Change{Table: "port_registration", Op: testbed.Delete, Where: where})
@@ -68,11 +68,11 @@ func (c *call) portRegister() {
 		Set: testbed.Columns{"pid": c.who.pid, "eid": c.who.eid, "node_id": c.who.called, "port": max(port, 0)}})
 }
 
-// kept is what a column of 64 characters keeps of a text.
-func kept(s string) string { return s[:min(len(s), 64)] }
+// cut64 is what a column of 64 characters keeps of a text.
+func cut64(s string) string { return s[:min(len(s), 64)] }
 
-// column is the number at the beginning of a text, as far as a column holds it.
-func column(s string, most int64) int64 {
+// clampedInt is the number at the beginning of a text, as far as a column holds it.
+func clampedInt(s string, most int64) int64 {
 	end := 0
 	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && s[0] == '-') {
 		end++
@@ -111,6 +111,6 @@ func (c *call) tipLineInfo() {
 	}
 	c.report("tiplineinfo", c.args)
 	c.change(testbed.Change{Table: "tiplines", Op: testbed.Upsert, Where: map[string]string{"tipname": c.who.id},
-		Set: testbed.Columns{"node_id": c.who.id, "server": kept(value["host"]), "portnum": column(value["port"], math.MaxInt32),
-			"keylen": column(value["keylen"], math.MaxInt16), "keydata": value["key"]}})
+		Set: testbed.Columns{"node_id": c.who.id, "server": cut64(value["host"]), "portnum": clampedInt(value["port"], math.MaxInt32),
+			"keylen": clampedInt(value["keylen"], math.MaxInt16), "keydata": value["key"]}})
 }
