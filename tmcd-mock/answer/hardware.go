@@ -2,49 +2,10 @@ package answer
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
 )
-
-// nodeAttributes are what the experiment wants of the node. A Xen host that
-// the site lets route is told so too, as the mapper adds such hosts.
-func (c *call) nodeAttributes() {
-	if !c.who.allocated() {
-		return
-	}
-	for r := range c.ofNode("virt_node_attributes", "vname") {
-		if r.Has("attrkey") && r.Value("attrvalue") != nil {
-			c.linef(`%s="%s"`, r.Text("attrkey"), r.Text("attrvalue"))
-		}
-	}
-	if c.xenHost(c.who.node) && c.siteValue("general/xenvifrouting") != "" {
-		c.linef("xenvifrouting=1")
-	}
-}
-
-// interfaceMap lists the nodes whose names begin with pc, with the MAC
-// addresses of their interfaces. Names are told apart by 8 characters.
-func (c *call) interfaceMap() {
-	pc := func(i testbed.Row) bool { return strings.HasPrefix(strings.ToLower(i.Text("node_id")), "pc") }
-	rows := slices.SortedStableFunc(filter(c.db.Rows("interfaces"), pc), func(a, b testbed.Row) int {
-		return collate(a.Text("node_id"), b.Text("node_id"))
-	})
-	short := func(i testbed.Row) string { return i.Text("node_id")[:min(len(i.Text("node_id")), 8)] }
-	for at, i := range rows {
-		switch {
-		case at == 0:
-			c.out = append(c.out, i.Text("node_id")...)
-		case short(i) != short(rows[at-1]):
-			c.out = append(append(c.out, '\n'), i.Text("node_id")...)
-		}
-		c.out = append(append(c.out, ' '), i.Text("mac")...)
-	}
-	if len(rows) > 0 {
-		c.out = append(c.out, '\n')
-	}
-}
 
 // hwInfo says what hardware the database expects.
 func (c *call) hwInfo() {

@@ -98,8 +98,8 @@ func find(db *testbed.DB, addr string, r *protocol.Request) (testbed.Row, string
 	return firstAllowed(db, controlInterfaces(db, addr), fmt.Sprintf("no node has the control address %s", addr))
 }
 
-// firstAllowed is the node of the first of these rows that may ask for itself: nodes
-// of a type with the attribute notmcdinfo may not.
+// firstAllowed is the node of the first of these rows that may ask for itself:
+// nodes of a type with the attribute notmcdinfo may not.
 func firstAllowed(db *testbed.DB, rows iter.Seq[testbed.Row], why string) (testbed.Row, string) {
 	for r := range rows {
 		node := db.First("nodes", "node_id", r.Text("node_id"))

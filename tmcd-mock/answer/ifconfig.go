@@ -36,7 +36,8 @@ func (c *call) ifconfig() {
 	}
 }
 
-// interfaceNode is the node whose interface rows are the asker's: a subnode has its own.
+// interfaceNode is the node whose interface rows are the asker's: a subnode has
+// its own.
 func (c *call) interfaceNode() string {
 	if c.who.own.Bool("issubnode") {
 		return c.who.id

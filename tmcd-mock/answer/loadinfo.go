@@ -68,8 +68,8 @@ func (c *call) reloads() []reload {
 	return list
 }
 
-// withNumber is the first of some rows that has this number in a column; a column
-// that isn't there has its default, 0.
+// withNumber is the first of some rows that has this number in a column; a
+// column that isn't there has its default, 0.
 func withNumber(rows iter.Seq[testbed.Row], column string, number int) testbed.Row {
 	for r := range rows {
 		if r.Int(column) == number {

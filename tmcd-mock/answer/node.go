@@ -1,8 +1,8 @@
 package answer
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 
 	"emujail/protocol"
 	"emujail/tmcd-mock/testbed"
@@ -30,21 +30,6 @@ func (c *call) vnodeList() {
 			c.linef("VNODEID=%s JAILED=%s", n.Text("node_id"), n.Text("jailflag"))
 		}
 	}
-}
-
-// subNodeList lists what hangs on this node, for clients from version 24 on.
-func (c *call) subNodeList() {
-	if c.version <= 23 {
-		return
-	}
-	var list protocol.SubNodeList
-	for n := range c.db.Where("nodes", "phys_nodeid", c.who.id) {
-		kind := c.db.First("node_types", "type", n.Text("type"))
-		if kind.Is("issubnode", "1") {
-			list = append(list, protocol.SubNode{ID: n.Text("node_id"), Type: kind.Text("class")})
-		}
-	}
-	c.reply(list)
 }
 
 func (c *call) creator() {
@@ -94,17 +79,42 @@ func (c *call) localization() {
 	}
 }
 
-// control is the row of a node's control interface, the first if there are
-// several.
-func control(db *testbed.DB, node string) testbed.Row {
-	return first(slices.Values(controls(db, node)))
+// nodeAttributes are what the experiment wants of the node. A Xen host that
+// the site lets route is told so too, as the mapper adds such hosts.
+func (c *call) nodeAttributes() {
+	if !c.who.allocated() {
+		return
+	}
+	for r := range c.ofNode("virt_node_attributes", "vname") {
+		if r.Has("attrkey") && r.Value("attrvalue") != nil {
+			c.linef(`%s="%s"`, r.Text("attrkey"), r.Text("attrvalue"))
+		}
+	}
+	if c.xenHost(c.who.node) && c.siteValue("general/xenvifrouting") != "" {
+		c.linef("xenvifrouting=1")
+	}
 }
 
-// controls are a node's control interfaces, in the order of the table's key.
-func controls(db *testbed.DB, node string) []testbed.Row {
-	return slices.SortedStableFunc(where(db, "interfaces", "node_id", node, "role", "ctrl"), func(a, b testbed.Row) int {
-		return cmp.Or(cmp.Compare(a.Int("card"), b.Int("card")), cmp.Compare(a.Int("port"), b.Int("port")))
+// interfaceMap lists the nodes whose names begin with pc, with the MAC
+// addresses of their interfaces. Names are told apart by 8 characters.
+func (c *call) interfaceMap() {
+	pc := func(i testbed.Row) bool { return strings.HasPrefix(strings.ToLower(i.Text("node_id")), "pc") }
+	rows := slices.SortedStableFunc(filter(c.db.Rows("interfaces"), pc), func(a, b testbed.Row) int {
+		return collate(a.Text("node_id"), b.Text("node_id"))
 	})
+	short := func(i testbed.Row) string { return i.Text("node_id")[:min(len(i.Text("node_id")), 8)] }
+	for at, i := range rows {
+		switch {
+		case at == 0:
+			c.out = append(c.out, i.Text("node_id")...)
+		case short(i) != short(rows[at-1]):
+			c.out = append(append(c.out, '\n'), i.Text("node_id")...)
+		}
+		c.out = append(append(c.out, ' '), i.Text("mac")...)
+	}
+	if len(rows) > 0 {
+		c.out = append(c.out, '\n')
+	}
 }
 
 // topologyMap sends a file of the experiment as it is.

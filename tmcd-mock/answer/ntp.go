@@ -10,6 +10,17 @@ import (
 	"emujail/tmcd-mock/testbed"
 )
 
+func (c *call) ntpInfo() {
+	if c.q.Transport == UDP {
+		c.refuse("ntpinfo over UDP")
+		return
+	}
+	c.ntpServers()
+	if drift := floatText(c.who.node.Value("ntpdrift")); drift != "" {
+		c.linef("DRIFT=%s", drift)
+	}
+}
+
 // ntpServers lists whom the node keeps time with: the rows that are whole, or,
 // for a local node without rows, the site's server.
 func (c *call) ntpServers() {

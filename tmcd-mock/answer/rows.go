@@ -113,3 +113,21 @@ func texts(rows []testbed.Row, column string) []string {
 	}
 	return all
 }
+
+// control is the row of a node's control interface, the first if there are
+// several.
+func control(db *testbed.DB, node string) testbed.Row {
+	return first(slices.Values(controls(db, node)))
+}
+
+// controls are a node's control interfaces, in the order of the table's key.
+func controls(db *testbed.DB, node string) []testbed.Row {
+	return slices.SortedStableFunc(where(db, "interfaces", "node_id", node, "role", "ctrl"), func(a, b testbed.Row) int {
+		return cmp.Or(cmp.Compare(a.Int("card"), b.Int("card")), cmp.Compare(a.Int("port"), b.Int("port")))
+	})
+}
+
+// interfaceOf is a physical interface of a node.
+func (c *call) interfaceOf(node, iface string) testbed.Row {
+	return first(c.where("interfaces", "node_id", node, "iface", iface))
+}

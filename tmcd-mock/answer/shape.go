@@ -78,11 +78,6 @@ func queue(b *strings.Builder, r testbed.Row, prefix, suffix string) {
 	}
 }
 
-// interfaceOf is a physical interface of a node.
-func (c *call) interfaceOf(node, iface string) testbed.Row {
-	return first(c.where("interfaces", "node_id", node, "iface", iface))
-}
-
 // linkDelay shapes links at the node itself: a vnode's own virtual interfaces,
 // or those of a host, and its physical ones, that are no vnode's.
 func (c *call) linkDelay() {

@@ -3,7 +3,24 @@ package answer
 import (
 	"encoding/binary"
 	"net/netip"
+
+	"emujail/protocol"
 )
+
+// subNodeList lists what hangs on this node, for clients from version 24 on.
+func (c *call) subNodeList() {
+	if c.version <= 23 {
+		return
+	}
+	var list protocol.SubNodeList
+	for n := range c.db.Where("nodes", "phys_nodeid", c.who.id) {
+		kind := c.db.First("node_types", "type", n.Text("type"))
+		if kind.Is("issubnode", "1") {
+			list = append(list, protocol.SubNode{ID: n.Text("node_id"), Type: kind.Text("class")})
+		}
+	}
+	c.reply(list)
+}
 
 // subConfig configures what is built into a host: a network processor or a
 // mote. The host asks for it by its name.

@@ -71,7 +71,8 @@ func (c *call) portRegister() {
 // cut64 is what a column of 64 characters keeps of a text.
 func cut64(s string) string { return s[:min(len(s), 64)] }
 
-// clampedInt is the number at the beginning of a text, as far as a column holds it.
+// clampedInt is the number at the beginning of a text, as far as a column
+// holds it.
 func clampedInt(s string, most int64) int64 {
 	end := 0
 	for end < len(s) && (s[end] >= '0' && s[end] <= '9' || end == 0 && s[0] == '-') {
