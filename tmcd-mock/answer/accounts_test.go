@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"emujail/tmcd-mock/answer"
-	"emujail/tmcd-mock/testbed"
 )
 
 // accountsBed has users of every sort in two groups of one project and two of
@@ -56,16 +55,6 @@ rows:
   nonlocal_user_pubkeys:
     - {uid: aaa, uid_idx: 7, idx: 1, pubkey: AK}
 `
-
-// smallBed is a testbed of the test's own.
-func smallBed(t *testing.T, text string) *testbed.Testbed {
-	t.Helper()
-	db, err := testbed.Parse("test.yaml", []byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return testbed.New(db)
-}
 
 // TestAccounts: who gets which accounts, and with what (docs/spec/protocol.md §6).
 func TestAccounts(t *testing.T) {

@@ -6,40 +6,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"emujail/protocol"
 	"emujail/tmcd-mock/answer"
-	"emujail/tmcd-mock/testbed"
 )
-
-var readOnce = sync.OnceValues(func() (*testbed.Testbed, error) { return testbed.Load("../../testdata/recorded.yaml") })
-
-// recordedBed is the recorded testbed, fresh for each test.
-func recordedBed(t testing.TB) *testbed.Testbed {
-	t.Helper()
-	tb, err := readOnce()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return testbed.New(tb.Snapshot())
-}
-
-// ask sends a request as from(src, way) and fails the test if it can't be read.
-func ask(t testing.TB, tb *testbed.Testbed, src string, way answer.Transport, request string) answer.Result {
-	t.Helper()
-	req, err := protocol.ParseRequest([]byte(request))
-	if err != nil {
-		return answer.Result{Why: err.Error()}
-	}
-	return answer.Answer(tb, answer.Query{Source: netip.MustParseAddr(src), Transport: way, Request: req,
-		Now: time.Date(2016, 6, 1, 12, 0, 0, 0, time.UTC), Rand: zeros{}})
-}
-
-// zeros is a source of chance without any.
-type zeros struct{}
-
-func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 // TestIdentify: who is taken for whom (docs/spec/protocol.md §3).
 func TestIdentify(t *testing.T) {

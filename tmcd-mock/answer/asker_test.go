@@ -26,7 +26,7 @@ func TestKeysOfVNodes(t *testing.T) {
 	const private, external = "PRIVKEY=0123456789abcdef ", "IDKEY=ext "
 	bed := func(owner string) *testbed.Testbed {
 		tb := pairBed(t, row{"widearea_nodeinfo", testbed.Columns{"node_id": "pc1", "privkey": "0123456789ABCDEF"}})
-		return changed(tb, "reserved", "node_id", owner, testbed.Columns{"external_resource_key": "ext"})
+		return alter(tb, "reserved", "node_id", owner, testbed.Columns{"external_resource_key": "ext"})
 	}
 	for _, tc := range []struct{ owner, request, want string }{
 		{"pcvm1-1", external + "VNODEID=pcvm1-1 nodeid ", "pcvm1-1\n"},
@@ -51,7 +51,7 @@ func TestNoTMCDInfo(t *testing.T) {
 	says(t, hide("pc", "1"), "VNODEID=pcvm1-1 nodeid ", "pcvm1-1\n")
 	says(t, hide("pcvm", "1"), "VNODEID=pcvm1-1 nodeid ", "pcvm1-1\n")
 	second := hide("other", "1")
-	changed(second, "nodes", "node_id", "pc1", testbed.Columns{"type": "other"})
+	alter(second, "nodes", "node_id", "pc1", testbed.Columns{"type": "other"})
 	second.Apply([]testbed.Change{
 		{Table: "nodes", Op: testbed.Upsert, Where: map[string]string{"node_id": "pc2"}, Set: testbed.Columns{"type": "pc", "phys_nodeid": "pc2"}},
 		{Table: "interfaces", Op: testbed.Upsert, Where: map[string]string{"node_id": "pc2"}, Set: testbed.Columns{"IP": "10.0.0.1", "role": "ctrl"}}})
@@ -61,27 +61,27 @@ func TestNoTMCDInfo(t *testing.T) {
 // TestExperimentByName: a reservation names its experiment by project and
 // name; one that names none that exists is an error.
 func TestExperimentByName(t *testing.T) {
-	says(t, changed(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"exptidx": int64(77)}), "status ", "ALLOCATED=p/e NICKNAME=host\n")
-	says(t, changed(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"eid": "gone"}), "status ", "")
+	says(t, alter(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"exptidx": int64(77)}), "status ", "ALLOCATED=p/e NICKNAME=host\n")
+	says(t, alter(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"eid": "gone"}), "status ", "")
 }
 
 // TestNickname: without a name in the experiment a node is called by its id, a
 // vnode by its host's; an empty name is one.
 func TestNickname(t *testing.T) {
-	nameless := changed(pairBed(t), "reserved", "exptidx", "5", testbed.Columns{"vname": nil})
+	nameless := alter(pairBed(t), "reserved", "exptidx", "5", testbed.Columns{"vname": nil})
 	says(t, nameless, "status ", "ALLOCATED=p/e NICKNAME=pc1\n")
 	says(t, nameless, "VNODEID=pcvm1-1 status ", "ALLOCATED=p/e NICKNAME=pc1\n")
-	says(t, changed(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"vname": ""}), "status ", "ALLOCATED=p/e NICKNAME=\n")
+	says(t, alter(pairBed(t), "reserved", "node_id", "pc1", testbed.Columns{"vname": ""}), "status ", "ALLOCATED=p/e NICKNAME=\n")
 }
 
 // TestSwapper: an experiment that nobody swapped in is its creator's.
 func TestSwapper(t *testing.T) {
-	says(t, changed(pairBed(t), "experiments", "idx", "5", testbed.Columns{"expt_swap_uid": nil}), "VERSION=40 creator ", "CREATOR=ann SWAPPER=ann\n")
+	says(t, alter(pairBed(t), "experiments", "idx", "5", testbed.Columns{"expt_swap_uid": nil}), "VERSION=40 creator ", "CREATOR=ann SWAPPER=ann\n")
 }
 
 // TestControlHost: a vnode of a control node needs TLS like the node itself.
 func TestControlHost(t *testing.T) {
-	tb := changed(pairBed(t), "nodes", "node_id", "pc1", testbed.Columns{"role": "ctrlnode"})
+	tb := alter(pairBed(t), "nodes", "node_id", "pc1", testbed.Columns{"role": "ctrlnode"})
 	says(t, tb, "VNODEID=pcvm1-1 nodeid ", "")
 	if got := string(ask(t, tb, "10.0.0.1", answer.TLS, "VNODEID=pcvm1-1 nodeid ").Reply); got != "pcvm1-1\n" {
 		t.Errorf("over TLS %q", got)
@@ -90,7 +90,7 @@ func TestControlHost(t *testing.T) {
 
 // TestTypeWithoutClass: such a node is nobody.
 func TestTypeWithoutClass(t *testing.T) {
-	says(t, changed(pairBed(t), "node_types", "type", "pc", testbed.Columns{"class": nil}), "nodeid ", "")
+	says(t, alter(pairBed(t), "node_types", "type", "pc", testbed.Columns{"class": nil}), "nodeid ", "")
 }
 
 // TestNUL: what follows a NUL isn't there, neither in a word nor in arguments.

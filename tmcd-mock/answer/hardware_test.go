@@ -1,9 +1,6 @@
 package answer_test
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 // TestHWInfo: the node's own values before its type's, disks, and only
 // interfaces that an OS sees, by card.
@@ -30,24 +27,4 @@ NETUNIT TYPE="ETH" ID="00d0b713f703"
 	alter(tb, "node_type_attributes", "type", "pc850", columns{"attrkey": "hw_other"})
 	visit{"nothing of what is told", "127.0.0.5", "VERSION=40 hwinfo ", "TESTINFO LOGDIR=\"/proj/testbed/nodecheck\" COLLECT=1 CHECK=2\nCPUINFO\nNETINFO UNITS=3\n" +
 		"NETUNIT TYPE=\"ETH\" ID=\"00d0b713f801\"\nNETUNIT TYPE=\"ETH\" ID=\"00d0b713f802\"\nNETUNIT TYPE=\"ETH\" ID=\"00d0b713f803\"\n", ""}.check(t, tb)
-}
-
-// TestInterfaceMap: nodes by name, told apart by eight characters.
-func TestInterfaceMap(t *testing.T) {
-	tb := with(t, "interfaces", []columns{{"node_id": "pcvm1-100", "mac": "b"}, {"node_id": "pcvm1-10", "mac": "a"}, {"node_id": "boss", "mac": "c"}, {"node_id": "pc10", "mac": "d"}})
-	got := string(ask(t, tb, "127.0.0.1", "tcp", "VERSION=40 intfcmap ").Reply)
-	if !strings.Contains(got, "\npc10 d\npc2 ") || !strings.Contains(got, "\npcvm1-1 020000000101\npcvm1-10 a b\npcvm1-2 ") || strings.Contains(got, "boss") {
-		t.Errorf("intfcmap %q", got)
-	}
-}
-
-// TestNodeAttributes: an attribute without a value isn't told; a Xen host is
-// told that the site lets it route.
-func TestNodeAttributes(t *testing.T) {
-	tb := with(t, "virt_node_attributes", []columns{{"exptidx": int64(103), "vname": "vhost-shared", "attrkey": "A", "attrvalue": nil},
-		{"exptidx": int64(103), "vname": "vhost-shared", "attrkey": "B", "attrvalue": ""}})
-	visit{"a Xen host", "127.0.0.3", "VERSION=40 nodeattributes ", "B=\"\"\n", ""}.check(t, tb)
-	alter(tb, "sitevariables", "name", "general/xenvifrouting", columns{"value": "0"})
-	visit{"a Xen host that routes", "127.0.0.3", "VERSION=40 nodeattributes ", "B=\"\"\nxenvifrouting=1\n", ""}.check(t, tb)
-	visit{"its vnode", "127.0.0.3", "VNODEID=pcvm3-1 VERSION=40 nodeattributes ", "", ""}.check(t, tb)
 }

@@ -52,7 +52,7 @@ func TestIfConfigPhysical(t *testing.T) {
 	says(t, pairBed(t, iface(3, bare)), "VERSION=40 ifconfig ",
 		"INTERFACE IFACETYPE=em INET=10.1.0.1 MASK=255.255.255.0 MAC=bb00 SPEED=100Mbps DUPLEX=full IFACE= RTABID=0 LAN=\n")
 	says(t, pairBed(t, iface(3, testbed.Columns{"role": "other"})), "VERSION=40 ifconfig ", "")
-	says(t, changed(pairBed(t, iface(3, nil)), "node_types", "type", "pc", testbed.Columns{"class": "ixp"}), "VERSION=40 ifconfig ",
+	says(t, alter(pairBed(t, iface(3, nil)), "node_types", "type", "pc", testbed.Columns{"class": "ixp"}), "VERSION=40 ifconfig ",
 		"INTERFACE IFACETYPE=em "+rest+" IFACE=eth1 RTABID=0 LAN=\n")
 	twice := pairBed(t, iface(3, nil), onLAN("host", "one"), onLAN("host", "two"))
 	says(t, twice, "VERSION=27 ifconfig ", "INTERFACE IFACETYPE=em "+rest+" IFACE= RTABID=0 LAN=one\n"+
@@ -71,7 +71,7 @@ func TestIfConfigOfVNode(t *testing.T) {
 		"IFACETYPE=eth INET=10.1.0.1 MASK=255.255.0.0 MAC=bb00 SPEED=1000Mbps DUPLEX=half IPALIASES=\"\" IFACE= RTABID=0\n")
 	own := pairBed(t, iface(3, testbed.Columns{"node_id": "pcvm1-1"}))
 	says(t, own, "VERSION=40 VNODEID=pcvm1-1 ifconfig ", "")
-	changed(own, "node_types", "type", "pcvm", testbed.Columns{"issubnode": int64(1)})
+	alter(own, "node_types", "type", "pcvm", testbed.Columns{"issubnode": int64(1)})
 	says(t, own, "VERSION=40 VNODEID=pcvm1-1 ifconfig ", line)
 }
 
@@ -104,14 +104,14 @@ func TestIfConfigCarriers(t *testing.T) {
 	up := testbed.Columns{"IP": ""}
 	tb := pairBed(t, iface(1, up), iface(2, testbed.Columns{"IP": nil, "current_speed": "0"}), iface(3, testbed.Columns{"IP": nil, "role": "mngmnt"}),
 		iface(4, nil), vif(1, nil), lan2)
-	changed(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(3)})
+	alter(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(3)})
 	const carrier = "INTERFACE IFACETYPE=em INET= MASK= MAC=bb00 SPEED=1000Mbps DUPLEX=half "
 	says(t, tb, "VERSION=40 ifconfig ", carrier+"IFACE= RTABID= LAN=\n"+
 		"INTERFACE IFACETYPE=veth INET=10.2.0.1 MASK=255.255.0.0 ID=1 VMAC=cc00 PMAC=none RTABID=1 ENCAPSULATE=1 LAN=lan VTAG=2\n")
 	says(t, tb, "VERSION=19 ifconfig ", carrier+"IPALIASES=\"\" IFACE= RTABID= LAN=\n"+
 		"INTERFACE IFACETYPE=veth INET=10.2.0.1 MASK=255.255.0.0 ID=1 VMAC=cc00 PMAC=none RTABID=1 ENCAPSULATE=1 LAN=lan\n")
 	says(t, tb, "VERSION=9 ifconfig ", "IFACETYPE=veth INET=10.2.0.1 MASK=255.255.0.0 ID=1 VMAC=cc00 PMAC=none\n")
-	says(t, changed(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(1)}), "VERSION=9 ifconfig ",
+	says(t, alter(tb, "experiments", "idx", "5", testbed.Columns{"geniflags": int64(1)}), "VERSION=9 ifconfig ",
 		"INTERFACE=4 INET=10.1.0.1 MASK=255.255.0.0 MAC=bb00 SPEED=1000Mbps DUPLEX=half IPALIASES=\"\"\n")
 }
 

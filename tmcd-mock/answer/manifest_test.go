@@ -57,9 +57,9 @@ func TestManifestSettings(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) { says(t, pairBed(t, tc.rows...), "VERSION=40 manifest ", tc.want) })
 	}
-	tainted := changed(pairBed(t, x, kind), "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "useronly"})
+	tainted := alter(pairBed(t, x, kind), "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "useronly"})
 	says(t, tainted, "VERSION=40 manifest ", "")
-	changed(tainted, "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "dangerous"})
+	alter(tainted, "nodes", "node_id", "pc1", testbed.Columns{"taint_states": "dangerous"})
 	says(t, tainted, "VERSION=40 manifest ", line("1", "1", "node_type"))
 }
 

@@ -4,26 +4,7 @@ import (
 	"testing"
 
 	"emujail/tmcd-mock/answer"
-	"emujail/tmcd-mock/testbed"
 )
-
-// bedOfRows is a testbed of exactly these rows, in the form of testbed.json, by
-// way of the file that import makes of them.
-func bedOfRows(t testing.TB, rows string) *testbed.Testbed {
-	t.Helper()
-	db, err := testbed.DecodeJSON("rows.json", []byte(rows))
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := testbed.Import(db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if db, err = testbed.Parse("rows.yaml", text); err != nil {
-		t.Fatal(err)
-	}
-	return testbed.New(db)
-}
 
 // small is a host with vnodes and what hangs on them.
 const small = `{"defaults": {},
@@ -98,39 +79,5 @@ func TestNamedRows(t *testing.T) {
 				t.Errorf("reply %q (%s)\nwant  %q", res.Reply, res.Why, tc.reply)
 			}
 		})
-	}
-}
-
-// TestDrift: what ntpdrift writes is a float, with the digits that such a
-// column prints.
-func TestDrift(t *testing.T) {
-	for drift, want := range map[string]string{
-		"12.5": "12.5", "-3": "-3", "12.3456789": "12.3457", "0.00001234": "0.000012", "0.0000001": "0", "-0.25x": "-0.25",
-		"123456789": "123457000", "1e14": "100000000000000", "1e20": "1e20", "nan": "0", "inf": "0", "1e99": "0",
-	} {
-		tb := bedOfRows(t, small)
-		ask(t, tb, "10.0.0.1", answer.TCP, "VNODEID=v2 VERSION=40 ntpdrift "+drift+" ")
-		if got := string(ask(t, tb, "10.0.0.1", answer.TCP, "VNODEID=v2 VERSION=40 ntpinfo ").Reply); got != "SERVER=ntp1.example.emulab.net\nDRIFT="+want+"\n" {
-			t.Errorf("ntpdrift %s: %q, want DRIFT=%s", drift, got, want)
-		}
-	}
-}
-
-// TestSecuredState: a state that is told with a quote of the TPM, in the node's
-// mode, is taken in no other way.
-func TestSecuredState(t *testing.T) {
-	for request, want := range map[string]int{"VNODEID=v1 state ISUP ": 0, "VNODEID=v1 state TBSETUP ": 1, "VNODEID=v2 state ISUP ": 1} {
-		if res := ask(t, bedOfRows(t, small), "10.0.0.1", answer.TCP, request); len(res.Reply) > 0 || len(res.Reports) != want {
-			t.Errorf("%s: reply %q, %d reports, want %d", request, res.Reply, len(res.Reports), want)
-		}
-	}
-}
-
-// TestIsAliveBelowNothing: any counter but 0 asks for an update.
-func TestIsAliveBelowNothing(t *testing.T) {
-	tb := bedOfRows(t, small)
-	tb.Apply([]testbed.Change{{Table: "nodes", Where: map[string]string{"node_id": "pc1"}, Set: testbed.Columns{"update_accounts": int64(-1)}}})
-	if res := ask(t, tb, "10.0.0.1", answer.TCP, "isalive "); string(res.Reply) != "UPDATE=1\n" {
-		t.Errorf("reply %q", res.Reply)
 	}
 }

@@ -10,14 +10,6 @@ import (
 	"emujail/tmcd-mock/testbed"
 )
 
-// withRow is the recorded testbed with one more row.
-func withRow(t *testing.T, table string, row testbed.Columns) *testbed.Testbed {
-	t.Helper()
-	tb := recordedBed(t)
-	tb.Apply([]testbed.Change{{Table: table, Op: testbed.Upsert, Set: row, Where: map[string]string{"emujail-test": "row"}}})
-	return tb
-}
-
 // TestQuirkNoSpaceAfterCommand: the original's child dies without the space.
 func TestQuirkNoSpaceAfterCommand(t *testing.T) {
 	for _, c := range protocol.Commands() {
@@ -71,7 +63,7 @@ func TestQuirkImageSizeUnknown(t *testing.T) {
 
 // TestQuirkServiceOpts: any row of virt_client_service_opts crashes manifest.
 func TestQuirkServiceOpts(t *testing.T) {
-	tb := withRow(t, "virt_client_service_opts", testbed.Columns{"exptidx": int64(100), "vnode": "node-a", "opt_name": "x"})
+	tb := with(t, "virt_client_service_opts", []columns{{"exptidx": int64(100), "vnode": "node-a", "opt_name": "x"}})
 	if res := ask(t, tb, "127.0.0.1", answer.TCP, "VNODEID=pcvm1-1 VERSION=40 manifest "); !strings.HasPrefix(string(res.Reply), "SERVICE ") {
 		t.Errorf("manifest %q", res.Reply)
 	}
@@ -79,7 +71,7 @@ func TestQuirkServiceOpts(t *testing.T) {
 
 // TestQuirkBlobWithoutPath crashes blobs.
 func TestQuirkBlobWithoutPath(t *testing.T) {
-	tb := withRow(t, "experiment_blobs", testbed.Columns{"exptidx": int64(100), "idx": int64(9), "path": "", "action": "x"})
+	tb := with(t, "experiment_blobs", []columns{{"exptidx": int64(100), "idx": int64(9), "path": "", "action": "x"}})
 	got := string(ask(t, tb, "127.0.0.1", answer.TCP, "VERSION=40 blobs ").Reply)
 	if strings.Count(got, "\n") != 2 {
 		t.Errorf("blobs %q", got)
@@ -110,7 +102,7 @@ func TestQuirkGeniJSON(t *testing.T) {
 
 // TestQuirkGeniParamNine: the original refuses the digit 9.
 func TestQuirkGeniParamNine(t *testing.T) {
-	tb := withRow(t, "virt_profile_parameters", testbed.Columns{"exptidx": int64(100), "name": "x9", "value": "v"})
+	tb := with(t, "virt_profile_parameters", []columns{{"exptidx": int64(100), "name": "x9", "value": "v"}})
 	if got := string(ask(t, tb, "127.0.0.1", answer.TCP, "VERSION=40 geni_param x9 ").Reply); got != "\x00v\n" {
 		t.Errorf("geni_param x9: %q", got)
 	}
@@ -149,7 +141,7 @@ func TestQuirkStartStatusEmpty(t *testing.T) { silent(t, "VERSION=40 startstatus
 func TestQuirkLongReply(t *testing.T) {
 	tb := recordedBed(t)
 	long := strings.Repeat("x", 5000)
-	tb.Apply([]testbed.Change{{Table: "nodes", Where: map[string]string{"node_id": "pcvm1-1"}, Set: testbed.Columns{"startupcmd": long}}})
+	alter(tb, "nodes", "node_id", "pcvm1-1", columns{"startupcmd": long})
 	if got := string(ask(t, tb, "127.0.0.1", answer.TCP, "VNODEID=pcvm1-1 VERSION=40 startupcmd ").Reply); got != "CMD='"+long+"' UID=bob\n" {
 		t.Errorf("a long command is cut: %d bytes", len(got))
 	}

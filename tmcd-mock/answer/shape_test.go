@@ -91,23 +91,3 @@ func TestBridges(t *testing.T) {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
-
-// TestBlobs: sorted by number, none for tainted nodes, and none if they are too many.
-func TestBlobs(t *testing.T) {
-	const rows = `  experiment_blobs:
-    - {exptidx: 100, idx: 5, path: /b, action: unpack}
-    - {exptidx: 100, idx: 4, path: /a, action: nothing}
-    - {exptidx: 100, idx: 6, path: /c, action: ''}
-`
-	for more, want := range map[string]string{
-		"": "URL=frisbee:///a ACTION=nothing\nURL=frisbee:///b ACTION=unpack\n",
-		"  nodes: [{node_id: one, taint_states: useronly}]\n": "",
-		"    - {exptidx: 100, idx: 7, path: '" + strings.Repeat("x", 1934) + "', action: y}\n": "URL=frisbee:///a ACTION=nothing\nURL=frisbee:///b ACTION=unpack\n" +
-			"URL=frisbee://" + strings.Repeat("x", 1934) + " ACTION=y\n",
-		"    - {exptidx: 100, idx: 7, path: '" + strings.Repeat("x", 2000) + "', action: y}\n": "",
-	} {
-		if got := string(ask(t, smallBed(t, shapeBed+rows+more), "127.0.0.1", answer.TCP, "VERSION=40 blobs ").Reply); got != want {
-			t.Errorf("%q: got %q, want %q", more, got, want)
-		}
-	}
-}

@@ -78,18 +78,18 @@ func TestTipLineInfo(t *testing.T) {
 	}
 }
 
-// TestImageSize: names, versions, and what isn't known of them.
-func TestImageSize(t *testing.T) {
-	const known = "IMAGELOW=63 IMAGEHIGH=6281414 IMAGESSIZE=512 IMAGERELOC=1\n"
-	tb := with(t, "image_versions", []columns{{"imageid": int64(200), "version": int64(1), "lba_low": int64(1), "lba_high": int64(2), "lba_size": int64(3), "relocatable": int64(0)}})
-	alter(tb, "image_versions", "imageid", "201", columns{"deleted": "2016-01-01 00:00:00"})
-	alter(tb, "image_versions", "imageid", "202", columns{"lba_high": int64(0)})
-	for args, want := range map[string]string{
-		"FBSD83-STD": known, "emulab-ops/fbsd83-std,sig": known, "FBSD83-STD:0,sig": known, "FBSD83-STD:0x": known,
-		"FBSD83-STD:1":            "IMAGELOW=1 IMAGEHIGH=2 IMAGESSIZE=3 IMAGERELOC=0\n",
-		"emulab-ops/FBSD83-STD:9": "emulab-ops/FBSD83-STD:9", "XEN43-64-STD": "XEN43-64-STD",
-		"FBSD-JAIL": "", "FBSD-JAIL:0": known, "FBSD83-STD:x": "", "testbed/FBSD83-STD": "", "FBSD83-STD\n": "", "it's": "", " FBSD83-STD": "",
+// TestPortRegister: a service is registered, found, moved and gone.
+func TestPortRegister(t *testing.T) {
+	tb := recordedBed(t)
+	for _, step := range []struct{ args, want string }{
+		{"svc", ""},
+		{"svc 1", ""}, {"svc", "PORT=1 NODEID=pcvm1-1.example.emulab.net\n"},
+		{"svc 2", ""}, {"svc", "PORT=2 NODEID=pcvm1-1.example.emulab.net\n"},
+		{"svc 0", ""}, {"svc", ""},
+		{"it's 5", ""}, {"it's", "PORT=5 NODEID=pcvm1-1.example.emulab.net\n"},
 	} {
-		visit{"imagesize", "", "VERSION=40 imagesize " + args + " ", want, ""}.check(t, tb)
+		if got := string(ask(t, tb, "127.0.0.1", answer.TCP, "VNODEID=pcvm1-1 VERSION=40 portregister "+step.args+" ").Reply); got != step.want {
+			t.Errorf("portregister %s: %q, want %q", step.args, got, step.want)
+		}
 	}
 }
