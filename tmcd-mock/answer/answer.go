@@ -7,11 +7,11 @@
 //
 // A request goes one way, a file a step: identify.go finds the node that asks
 // (docs/spec/protocol.md §3), check.go refuses what it may not ask (§4),
-// dispatch.go runs the command, of which each family has a file (§5, §6).
-// What a command changes comes back as values ([testbed.Change], [Report]);
-// Answer applies the changes before it returns. Nothing here moves bytes over
-// a network, sleeps, or keeps state of its own, and nothing here trusts what a
-// request says beyond the checks.
+// dispatch.go runs the command, of which each family has a file (§5, §6); all
+// find their rows by way of rows.go. What a command changes comes back as values
+// ([testbed.Change], [Report]); Answer applies the changes before it returns.
+// Nothing here moves bytes over a network, sleeps, or keeps state of its own,
+// and nothing here trusts what a request says beyond the checks.
 //
 // Where the original crashed or sent memory (§8) the answer is the one that
 // its authors meant; docs/deviations.md lists those.
