@@ -1,8 +1,13 @@
 package answer_test
 
 import (
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 
+	"emujail/protocol"
 	"emujail/tmcd-mock/answer"
 )
 
@@ -19,6 +24,18 @@ func TestRootPassword(t *testing.T) {
 	}
 	if first != want {
 		t.Errorf("got %q, want %q", first, want)
+	}
+	req, err := protocol.ParseRequest([]byte("VERSION=40 rootpswd "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	salts := map[string]bool{}
+	for range 3 {
+		reply := answer.Answer(tb, answer.Query{Source: netip.MustParseAddr("127.0.0.1"), Transport: answer.TCP, Request: req}).Reply
+		salts[strings.Split(string(reply), "$")[2]] = true
+	}
+	if len(salts) != 3 {
+		t.Errorf("salts of three answers: %q", slices.Collect(maps.Keys(salts)))
 	}
 }
 
