@@ -1,7 +1,9 @@
 package answer
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 
 	"emujail/tmcd-mock/testbed"
 )
@@ -13,24 +15,20 @@ func (c *call) manifest() {
 	if c.who.tainted("blackbox", "useronly") || !c.who.reserved.Is("exptidx", c.who.exptidx) {
 		return
 	}
-	services := slices.SortedStableFunc(c.db.Rows("client_services"), func(a, b testbed.Row) int {
-		return collate(a.Text("service"), b.Text("service"))
-	})
-	for _, s := range services {
+	for _, s := range c.services() {
 		if set, blob := c.setting(s); !set.IsZero() {
 			c.linef("SERVICE NAME=%s ENV=%s WHENCE=%s ENABLED=%s HOOKS_ENABLED=%s FATAL=%s BLOBID=%s", s.Text("service"),
 				s.Text("env"), s.Text("whence"), set.Text("enable"), set.Text("enable_hooks"), set.Text("fatal"), blob)
 		}
 	}
-	for h := range c.db.Rows("client_service_hooks") {
+	hooks := slices.SortedStableFunc(c.db.Rows("client_service_hooks"),
+		byKey("obj_type", "obj_name", "service_idx", "env", "whence", "hook_blob_id", "hook_op"))
+	for _, h := range hooks {
 		if c.concerns(h) {
 			c.hook(h, h.Text("hook_blob_id"))
 		}
 	}
-	for h := range c.db.Where("virt_client_service_hooks", "exptidx", c.who.exptidx) {
-		if !h.Is("vnode", "") && !c.forVNode(h) || h.Value("hook_vblob_id") == nil {
-			continue
-		}
+	for _, h := range c.experimentHooks() {
 		blob := h.Text("hook_vblob_id")
 		if uuid, ok := c.blob(blob); ok {
 			blob = uuid
@@ -38,6 +36,83 @@ func (c *call) manifest() {
 		c.hook(h, blob)
 	}
 }
+
+// services are all of them, in the order in which they stand once the
+// experiment's settings are joined with its blobs: first for all nodes, then
+// for this one.
+func (c *call) services() []testbed.Row {
+	list := slices.Collect(c.db.Rows("client_services"))
+	for _, ours := range []func(testbed.Row) bool{func(r testbed.Row) bool { return r.Is("vnode", "") }, c.forVNode} {
+		c.blobsFirst(list, func(s testbed.Row) string {
+			for r := range c.db.Where("virt_client_service_ctl", "exptidx", c.who.exptidx) {
+				if ours(r) && ofService(r, s) {
+					return r.Text("alt_vblob_id")
+				}
+			}
+			return ""
+		})
+	}
+	return list
+}
+
+// experimentHooks are the experiment's, by their key, but those with a blob
+// that is known come first.
+func (c *call) experimentHooks() []testbed.Row {
+	var hooks []testbed.Row
+	for h := range c.db.Where("virt_client_service_hooks", "exptidx", c.who.exptidx) {
+		if (h.Is("vnode", "") || c.forVNode(h)) && h.Value("hook_vblob_id") != nil {
+			hooks = append(hooks, h)
+		}
+	}
+	slices.SortStableFunc(hooks, byKey("vnode", "service_idx", "env", "whence", "hook_vblob_id"))
+	c.blobsFirst(hooks, func(h testbed.Row) string { return h.Text("hook_vblob_id") })
+	return hooks
+}
+
+// blobsFirst brings rows to the front whose blob is the experiment's, in the
+// order of the blobs: the database joins them from its buffer, a blob at a
+// time, and those without one last.
+func (c *call) blobsFirst(list []testbed.Row, name func(testbed.Row) string) {
+	place := map[string]int{}
+	for b := range c.db.Rows("blobs") {
+		key := strings.ToUpper(b.Text("vblob_id"))
+		if _, there := place[key]; !there && b.Is("exptidx", c.who.exptidx) {
+			place[key] = len(place)
+		}
+	}
+	rank := func(r testbed.Row) int {
+		if p, ok := place[strings.ToUpper(name(r))]; ok {
+			return p
+		}
+		return len(place)
+	}
+	slices.SortStableFunc(list, func(a, b testbed.Row) int { return cmp.Compare(rank(a), rank(b)) })
+}
+
+// byKey compares rows by these columns; those of an enumeration by its order.
+func byKey(columns ...string) func(a, b testbed.Row) int {
+	return func(a, b testbed.Row) int {
+		for _, col := range columns {
+			var order int
+			switch col {
+			case "service_idx":
+				order = cmp.Compare(a.Int(col), b.Int(col))
+			case "obj_type", "env", "whence", "hook_op":
+				order = cmp.Compare(slices.Index(occasions, a.Text(col)), slices.Index(occasions, b.Text(col)))
+			default:
+				order = collate(a.Text(col), b.Text(col))
+			}
+			if order != 0 {
+				return order
+			}
+		}
+		return 0
+	}
+}
+
+// occasions are the words of those columns of hooks that are enumerations, each
+// in the order of its own.
+var occasions = []string{"node_type", "node", "osid", "load", "boot", "first", "every", "shutdown", "reconfig", "reset"}
 
 // setting is the row that decides on a service, and the blob that it names;
 // the zero Row if none does. The experiment's own goes before the testbed's,

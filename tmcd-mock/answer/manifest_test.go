@@ -63,8 +63,9 @@ func TestManifestSettings(t *testing.T) {
 	says(t, tainted, "VERSION=40 manifest ", line("1", "1", "node_type"))
 }
 
-// TestManifestHooks: hooks come in the order of their rows, for services that
-// exist, with the UUID of the blob or its name.
+// TestManifestHooks: hooks come in the order of their key, for services that
+// exist, with the UUID of the blob or its name; those whose blob is known come
+// before the others.
 func TestManifestHooks(t *testing.T) {
 	hook := func(columns testbed.Columns) testbed.Columns {
 		for k, v := range (testbed.Columns{"service_idx": int64(1), "env": "boot", "whence": "every", "hook_op": "boot", "hook_point": "pre",
@@ -88,23 +89,31 @@ func TestManifestHooks(t *testing.T) {
 		testbeds("node", "pc1", "h1", 1), testbeds("node_type", "pc", "h2", 2), testbeds("osid", "7", "h3", 1), testbeds("osid", "8", "h4", 1),
 		testbeds("node", "pc1", "h5", 3), experiments("host", "h6"), experiments("", "vb"), experiments("a", "h8"), experiments("", nil),
 		blobRow(5, "vb"))
-	says(t, tb, "VERSION=40 manifest ", line("rc.x", "h1")+line("rc.a", "h2")+line("rc.x", "h3")+line("rc.x", "h6")+line("rc.x", "uuid-vb"))
+	says(t, tb, "VERSION=40 manifest ", line("rc.a", "h2")+line("rc.x", "h1")+line("rc.x", "h3")+line("rc.x", "uuid-vb")+line("rc.x", "h6"))
 }
 
-// TestManifestOrder: services by name, and those of one name in the order of
-// their rows.
+// TestManifestOrder: services stand as their rows do, but those come first for
+// which the experiment has a blob, and before them those of this node.
 func TestManifestOrder(t *testing.T) {
 	var rows []row
-	for i, name := range []string{"rc.b", "rc.a", "rc.B"} {
-		for _, env := range []string{"load", "boot"} {
-			rows = append(rows, row{"client_services", testbed.Columns{"idx": int64(i), "service": name, "env": env, "whence": "every"}},
-				row{"client_service_ctl", testbed.Columns{"obj_type": "node", "obj_name": "pc1", "service_idx": int64(i), "env": env, "whence": "every",
-					"enable": int64(1), "enable_hooks": int64(1), "fatal": int64(1)}})
+	setting := func(vnode string, idx int, blob string) row {
+		return row{"virt_client_service_ctl", testbed.Columns{"exptidx": int64(5), "vnode": vnode, "service_idx": int64(idx), "env": "boot",
+			"whence": "every", "alt_vblob_id": blob, "enable": int64(1), "enable_hooks": int64(1), "fatal": int64(1)}}
+	}
+	for i, name := range []string{"rc.z", "rc.b", "rc.a", "rc.y", "rc.x"} {
+		rows = append(rows, service(i, name, 0), row{"client_service_ctl", testbed.Columns{"obj_type": "node", "obj_name": "pc1",
+			"service_idx": int64(i), "env": "boot", "whence": "every", "enable": int64(1), "enable_hooks": int64(1), "fatal": int64(1),
+			"user_can_override": int64(0)}})
+	}
+	order := func(names ...string) string {
+		var want strings.Builder
+		for _, n := range names {
+			want.WriteString("SERVICE NAME=rc." + n + " ENV=boot WHENCE=every ENABLED=1 HOOKS_ENABLED=1 FATAL=1 BLOBID=\n")
 		}
+		return want.String()
 	}
-	var want strings.Builder
-	for _, s := range []string{"rc.a ENV=load", "rc.a ENV=boot", "rc.b ENV=load", "rc.b ENV=boot", "rc.B ENV=load", "rc.B ENV=boot"} {
-		want.WriteString("SERVICE NAME=" + s + " WHENCE=every ENABLED=1 HOOKS_ENABLED=1 FATAL=1 BLOBID=\n")
-	}
-	says(t, pairBed(t, rows...), "VERSION=40 manifest ", want.String())
+	says(t, pairBed(t, rows...), "VERSION=40 manifest ", order("z", "b", "a", "y", "x"))
+	rows = append(rows, setting("", 2, "v1"), setting("", 4, "v2"), setting("", 3, "none"), setting("host", 3, "v1"), setting("a", 1, "v2"),
+		blobRow(6, "none"), blobRow(5, "v2"), blobRow(5, "v1"))
+	says(t, pairBed(t, rows...), "VERSION=40 manifest ", order("y", "x", "a", "z", "b"))
 }

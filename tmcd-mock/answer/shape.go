@@ -3,6 +3,7 @@ package answer
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"emujail/tmcd-mock/testbed"
@@ -61,7 +62,10 @@ func delayEnd(d testbed.Row, n, none string) string {
 
 // bridges lists what a bridge node joins. A row without interface ends it.
 func (c *call) bridges() {
-	for _, b := range sorted(c.db.Where("bridges", "node_id", c.who.id), "bridx") {
+	rows := slices.SortedStableFunc(c.db.Where("bridges", "node_id", c.who.id), func(a, b testbed.Row) int {
+		return cmp.Or(cmp.Compare(a.Int("bridx"), b.Int("bridx")), collate(a.Text("iface"), b.Text("iface")))
+	})
+	for _, b := range rows {
 		i := c.interfaceOf(c.who.id, b.Text("iface"))
 		if i.IsZero() || b.Value("vnode") == nil {
 			return

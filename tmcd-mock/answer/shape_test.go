@@ -79,8 +79,8 @@ func TestLinkDelay(t *testing.T) {
 func TestBridges(t *testing.T) {
 	tb := smallBed(t, shapeBed+`  bridges:
     - {node_id: one, bridx: 2, iface: eth1, vname: l2, vnode: br}
-    - {node_id: one, bridx: 1, iface: eth1, vname: l1, vnode: br}
     - {node_id: one, bridx: 1, iface: eth2, vname: l0, vnode: br}
+    - {node_id: one, bridx: 1, iface: eth1, vname: l1, vnode: br}
     - {node_id: one, bridx: 3, iface: eth9, vname: l3, vnode: br}
     - {node_id: one, bridx: 4, iface: eth1, vname: l4, vnode: br}
     - {node_id: other, bridx: 1, iface: eth1, vname: l4, vnode: br}
