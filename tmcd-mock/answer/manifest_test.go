@@ -63,9 +63,8 @@ func TestManifestSettings(t *testing.T) {
 	says(t, tainted, "VERSION=40 manifest ", line("1", "1", "node_type"))
 }
 
-// TestManifestHooks: hooks come in the order of their key, for services that
-// exist, with the UUID of the blob or its name; those whose blob is known come
-// before the others.
+// TestManifestHooks: hooks of all kinds, for services that exist, with the UUID
+// of the blob or its name; those whose blob is known come before the others.
 func TestManifestHooks(t *testing.T) {
 	hook := func(columns testbed.Columns) testbed.Columns {
 		for k, v := range (testbed.Columns{"service_idx": int64(1), "env": "boot", "whence": "every", "hook_op": "boot", "hook_point": "pre",
@@ -89,7 +88,22 @@ func TestManifestHooks(t *testing.T) {
 		testbeds("node", "pc1", "h1", 1), testbeds("node_type", "pc", "h2", 2), testbeds("osid", "7", "h3", 1), testbeds("osid", "8", "h4", 1),
 		testbeds("node", "pc1", "h5", 3), experiments("host", "h6"), experiments("", "vb"), experiments("a", "h8"), experiments("", nil),
 		blobRow(5, "vb"))
-	says(t, tb, "VERSION=40 manifest ", line("rc.a", "h2")+line("rc.x", "h1")+line("rc.x", "h3")+line("rc.x", "uuid-vb")+line("rc.x", "h6"))
+	says(t, tb, "VERSION=40 manifest ", line("rc.x", "h1")+line("rc.a", "h2")+line("rc.x", "h3")+line("rc.x", "uuid-vb")+line("rc.x", "h6"))
+}
+
+// TestManifestHooksAsTheyStand: hooks of osids are all looked at, and if that
+// makes too many they come as they were inserted.
+func TestManifestHooksAsTheyStand(t *testing.T) {
+	hook := func(kind, name, blob string) row {
+		return row{"client_service_hooks", testbed.Columns{"obj_type": kind, "obj_name": name, "service_idx": int64(1), "env": "boot", "whence": "every",
+			"hook_blob_id": blob, "hook_op": "boot", "hook_point": "pre", "argv": "", "fatal": int64(0)}}
+	}
+	rows := []row{service(1, "rc.x", 0), hook("osid", "7", "h2"), hook("node", "pc1", "h1"), hook("osid", "8", "h0"), hook("osid", "9", "h0")}
+	line := func(blob string) string {
+		return "HOOK SERVICE=rc.x ENV=boot WHENCE=every OP=boot POINT=pre FATAL=0 BLOBID=" + blob + " ARGV=\"\"\n"
+	}
+	says(t, pairBed(t, rows...), "VERSION=40 manifest ", line("h2")+line("h1"))
+	says(t, pairBed(t, rows[:4]...), "VERSION=40 manifest ", line("h1")+line("h2"))
 }
 
 // TestManifestOrder: services stand as their rows do, but those come first for

@@ -15,6 +15,7 @@ type lookup struct {
 	column string
 	then   []string // what follows in the key
 	given  int      // so many of them are given, too, by whoever looks
+	covers bool     // all that tmcd reads is in the key, so it is always walked
 }
 
 // lookups are the ways that tmcd goes by keys that don't end with what is given.
@@ -36,9 +37,9 @@ func lookups(table string) []lookup {
 		return []lookup{{column: "exptidx", then: []string{"vname", "diskname"}, given: 1}}
 	case "virt_tiptunnels":
 		then := []string{"host", "vnode"}
-		return []lookup{{column: "exptidx", then: then, given: 1}, {column: "eid", then: then, given: 1}}
+		return []lookup{{column: "exptidx", then: then, given: 1, covers: true}, {column: "eid", then: then, given: 1, covers: true}}
 	case "virt_node_motelog":
-		return []lookup{{column: "eid", then: []string{"vname", "logfileid"}, given: 1}}
+		return []lookup{{column: "eid", then: []string{"vname", "logfileid"}, given: 1, covers: true}}
 	case "virt_blockstores", "reserved_blockstores":
 		return []lookup{{column: "exptidx", then: []string{"vname"}}}
 	case "blockstores":
@@ -63,6 +64,10 @@ func walksKey(found, all int) bool { return 6*found <= all+19 }
 func ordered(table, column string) bool {
 	return slices.ContainsFunc(lookups(table), func(l lookup) bool { return slices.Contains(l.then, column) })
 }
+
+// WalksRanges is the same for several ranges of a key, of which an empty one
+// counts as a row.
+func WalksRanges(found, all int) bool { return 6*found <= all+18 }
 
 // indexed are all the columns of a table that have an index.
 func indexed(table string) []string {
@@ -99,7 +104,7 @@ func (t *table) sort(rows []int, l lookup) {
 		for n < len(rows) && given(rows[0], rows[n]) == 0 {
 			n++
 		}
-		if walksKey(n, len(t.rows)) {
+		if l.covers || walksKey(n, len(t.rows)) {
 			slices.SortStableFunc(rows[:n], by(l.then[l.given:]))
 		}
 		rows = rows[n:]
