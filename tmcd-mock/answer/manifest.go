@@ -41,13 +41,13 @@ func (c *call) manifest() {
 func (c *call) services() []testbed.Row {
 	list := slices.Collect(c.db.Rows("client_services"))
 	for _, ours := range []func(testbed.Row) bool{func(r testbed.Row) bool { return r.Is("vnode", "") }, c.forVNode} {
-		c.blobsFirst(list, func(s testbed.Row) string {
+		c.blobsFirst(list, func(s testbed.Row) any {
 			for r := range c.db.Where("virt_client_service_ctl", "exptidx", c.who.exptidx) {
 				if ours(r) && ofService(r, s) {
-					return r.Text("alt_vblob_id")
+					return r.Value("alt_vblob_id")
 				}
 			}
-			return ""
+			return nil
 		})
 	}
 	return list
@@ -89,14 +89,14 @@ func (c *call) experimentHooks() []testbed.Row {
 		}
 	}
 	slices.SortStableFunc(hooks, byKey("vnode", "service_idx", "env", "whence", "hook_vblob_id"))
-	c.blobsFirst(hooks, func(h testbed.Row) string { return h.Text("hook_vblob_id") })
+	c.blobsFirst(hooks, func(h testbed.Row) any { return h.Value("hook_vblob_id") })
 	return hooks
 }
 
 // blobsFirst brings rows to the front whose blob is the experiment's, in the
 // order of the blobs: the database joins them from its buffer, a blob at a
 // time, and those without one last.
-func (c *call) blobsFirst(list []testbed.Row, name func(testbed.Row) string) {
+func (c *call) blobsFirst(list []testbed.Row, name func(testbed.Row) any) {
 	place := map[string]int{}
 	for b := range c.db.Rows("blobs") {
 		key := strings.ToUpper(b.Text("vblob_id"))
@@ -105,8 +105,10 @@ func (c *call) blobsFirst(list []testbed.Row, name func(testbed.Row) string) {
 		}
 	}
 	rank := func(r testbed.Row) int {
-		if p, ok := place[strings.ToUpper(name(r))]; ok {
-			return p
+		if n, ok := name(r).(string); ok {
+			if p, ok := place[strings.ToUpper(n)]; ok {
+				return p
+			}
 		}
 		return len(place)
 	}

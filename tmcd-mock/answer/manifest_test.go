@@ -128,6 +128,6 @@ func TestManifestOrder(t *testing.T) {
 	}
 	says(t, pairBed(t, rows...), "VERSION=40 manifest ", order("z", "b", "a", "y", "x"))
 	rows = append(rows, setting("", 2, "v1"), setting("", 4, "v2"), setting("", 3, "none"), setting("host", 3, "v1"), setting("a", 1, "v2"),
-		blobRow(6, "none"), blobRow(5, "v2"), blobRow(5, "v1"))
+		blobRow(6, "none"), blobRow(5, "v2"), blobRow(5, "v1"), blobRow(5, ""))
 	says(t, pairBed(t, rows...), "VERSION=40 manifest ", order("y", "x", "a", "z", "b"))
 }
