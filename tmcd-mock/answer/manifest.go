@@ -69,10 +69,7 @@ func (c *call) testbedHooks() []testbed.Row {
 			kind++
 		}
 	}
-	found := max(node, 1) + max(kind, 1)
-	if c.who.node.Value("def_boot_osid") != nil {
-		found += max(osid, 1)
-	}
+	found := max(node, 1) + max(kind, 1) + max(osid, 1)
 	if testbed.WalksRanges(min(found, len(hooks)), len(hooks)) {
 		slices.SortStableFunc(hooks, byKey("obj_type", "obj_name", "service_idx", "env", "whence", "hook_blob_id", "hook_op"))
 	}
