@@ -114,6 +114,8 @@ func (c *call) blobsFirst(list []testbed.Row, name func(testbed.Row) any) {
 
 // byKey compares rows by these columns; those of an enumeration by its order.
 func byKey(columns ...string) func(a, b testbed.Row) int {
+	// The words of all those columns, of each in the order of its own.
+	words := []string{"node_type", "node", "osid", "load", "boot", "first", "every", "shutdown", "reconfig", "reset"}
 	return func(a, b testbed.Row) int {
 		for _, col := range columns {
 			var order int
@@ -121,7 +123,7 @@ func byKey(columns ...string) func(a, b testbed.Row) int {
 			case "service_idx":
 				order = cmp.Compare(a.Int(col), b.Int(col))
 			case "obj_type", "env", "whence", "hook_op":
-				order = cmp.Compare(slices.Index(occasions, a.Text(col)), slices.Index(occasions, b.Text(col)))
+				order = cmp.Compare(slices.Index(words, a.Text(col)), slices.Index(words, b.Text(col)))
 			default:
 				order = collate(a.Text(col), b.Text(col))
 			}
@@ -132,10 +134,6 @@ func byKey(columns ...string) func(a, b testbed.Row) int {
 		return 0
 	}
 }
-
-// occasions are the words of those columns of hooks that are enumerations, each
-// in the order of its own.
-var occasions = []string{"node_type", "node", "osid", "load", "boot", "first", "every", "shutdown", "reconfig", "reset"}
 
 // setting is the row that decides on a service, and the blob that it names;
 // the zero Row if none does. The experiment's own goes before the testbed's,
