@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -37,8 +35,15 @@ Of a traffic generator: START, STOP, MODIFY, RESET, with PACKETSIZE (bytes), RAT
 (kbit/s), INTERVAL (seconds), IPTOS. Of a program: START, STOP, KILL, MODIFY, with
 COMMAND, DIR, TIMEOUT, EXPECTED_EXIT_CODE, SIGNAL.
 
-A schedule runs from the experiment's start of time, which --start is. After
-"jailsetup up" time starts by itself, once all vnodes are up.`,
+A schedule is JSON: events at seconds, args in one string, and names for groups of
+objects. A group is told as its objects are.
+
+  {"events": [{"at": 1.5, "object": "cbr0", "action": "START", "args": "RATE=500"},
+              {"at": 10, "object": "all", "action": "STOP"}],
+   "groups": {"all": ["cbr0", "cbr1"]}}
+
+It runs from the experiment's start of time, which --start is. After "jailsetup up"
+time starts by itself, once all vnodes are up.`,
 		Example: `  jailsetup event jails/demo cbr0 START RATE=1000 PACKETSIZE=500
   jailsetup event jails/demo --at 90 cbr0 STOP
   jailsetup event jails/demo --schedule plan.json --start
@@ -56,7 +61,7 @@ A schedule runs from the experiment's start of time, which --start is. After
 	}
 	f := cmd.Flags()
 	f.Float64Var(&o.at, "at", 0, "not now but `SECONDS` after the experiment's start of time")
-	f.StringVar(&o.schedule, "schedule", "", "set the schedule from `FILE`: {\"events\": [{\"at\", \"object\", \"action\", \"args\"}], \"groups\": {}}")
+	f.StringVar(&o.schedule, "schedule", "", "set the schedule from `FILE`, - for standard input")
 	f.BoolVar(&o.start, "start", false, "let the experiment's time start, now")
 	f.BoolVar(&o.watch, "watch", false, "print the experiment's events until interrupted")
 	return cmd
@@ -88,28 +93,6 @@ func eventRequest(args []string, o eventOptions, at bool) (supervise.EventReques
 		req.At = &o.at
 	}
 	return req, nil
-}
-
-// readSchedule reads a schedule, from standard input if path is "-".
-func readSchedule(path string) (*hub.Schedule, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f := os.Stdin
-	if path != "-" {
-		var err error
-		if f, err = os.Open(path); err != nil {
-			return nil, err
-		}
-		defer f.Close()
-	}
-	dec := json.NewDecoder(f)
-	dec.DisallowUnknownFields()
-	var s hub.Schedule
-	if err := dec.Decode(&s); err != nil {
-		return nil, fmt.Errorf("schedule %s: %w", path, err)
-	}
-	return &s, nil
 }
 
 // tellEvent asks the supervisor and prints what comes of it.

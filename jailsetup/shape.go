@@ -19,7 +19,7 @@ func newShapeCommand(s *settings) *cobra.Command {
 		Use:   "shape EXPERIMENT [LINK [NODE] [none] [KEY=VALUE …]]",
 		Short: "show or change rate, delay, loss and queue of an experiment's links",
 		Long: `shape changes a link of a running experiment, without taking it down; what is on
-its way stays on its way. Without words it shows how links stand.
+its way stays on its way. Without words after EXPERIMENT it shows how links stand.
 
 EXPERIMENT is PID/EID, or EID if one experiment of this host is called so. LINK is
 the name of a link or LAN, NODE a node's name or vnode id.

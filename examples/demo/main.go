@@ -57,7 +57,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	announce(missing)
+	keep := os.Getenv("KEEP") == "1"
+	announce(missing, keep)
 	if err := agree(); err != nil {
 		return err
 	}
@@ -66,14 +67,18 @@ func run(args []string) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	return demonstrate(ctx, args[0], os.Getenv("KEEP") == "1")
+	return demonstrate(ctx, args[0], keep)
 }
 
 // announce says what will happen.
-func announce(missing []string) {
+func announce(missing []string, keep bool) {
 	fmt.Println("This makes a small testbed on this host and checks it:")
 	fmt.Printf("  installs   %s\n", orNothing(describe(missing)))
-	fmt.Printf("  creates    %s and %s (about 20 MB), device emuctl0, two jails; all removed at the end\n", stateDir, runDir)
+	end := "all removed at the end"
+	if keep {
+		end = "all stays, for you to look around"
+	}
+	fmt.Printf("  creates    %s and %s (about 20 MB), device emuctl0, two jails; %s\n", stateDir, runDir, end)
 	fmt.Println("  takes      less than a minute")
 }
 

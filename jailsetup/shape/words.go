@@ -172,7 +172,7 @@ func unit(v string) (float64, string, error) {
 	}
 	n, err := strconv.ParseFloat(v[:i], 64)
 	if err != nil || !(n >= 0) || math.IsInf(n, 0) {
-		return 0, "", errors.New("want a number")
+		return 0, "", errors.New("want a number, 0 or more, and its unit, such as 10Mb or 100kB")
 	}
 	return n, v[i:], nil
 }
