@@ -106,7 +106,23 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	if err := errors.Join(err, describe(w, t, states)); err != nil {
 		return err
 	}
+	for _, v := range t.VNodes {
+		if states[v.ID] == "ISUP" {
+			tellFailures(ctx, site, v)
+		}
+	}
 	return errors.Join(booted, s.startTime(ctx, l, t, states))
+}
+
+// tellFailures says on standard error what a vnode that is up couldn't do of its
+// configuration.
+func tellFailures(ctx context.Context, site jail.Site, v lab.VNode) {
+	st, err := statusOf(ctx, site, v.ID)
+	if err != nil || st.Inside == nil || st.Inside.Failures() == 0 {
+		return // what can't be told now is for `status` to tell
+	}
+	fmt.Fprintf(os.Stderr, "jailsetup: %d steps of %s's configuration failed (jailsetup status %s tells which; --files serves what tarballs name)\n",
+		st.Inside.Failures(), v.Name, v.Name)
 }
 
 // startTime lets time start, and the schedule run, in each experiment whose
