@@ -121,8 +121,8 @@ func tellFailures(ctx context.Context, site jail.Site, v lab.VNode) {
 	if err != nil || st.Inside == nil || st.Inside.Failures() == 0 {
 		return // what can't be told now is for `status` to tell
 	}
-	fmt.Fprintf(os.Stderr, "jailsetup: %d steps of %s's configuration failed (jailsetup status %s tells which; --files serves what tarballs name)\n",
-		st.Inside.Failures(), v.Name, v.Name)
+	fmt.Fprintf(os.Stderr, "jailsetup: %d of %d steps of %s's configuration failed (jailsetup status %s tells which; --files serves what tarballs name)\n",
+		st.Inside.Failures(), len(st.Inside.Steps), v.Name, v.Name)
 }
 
 // startTime lets time start, and the schedule run, in each experiment whose
