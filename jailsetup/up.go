@@ -106,23 +106,34 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	if err := errors.Join(err, describe(w, t, states)); err != nil {
 		return err
 	}
-	for _, v := range t.VNodes {
-		if states[v.ID] == "ISUP" {
-			tellFailures(ctx, site, v)
-		}
-	}
+	tellFailures(ctx, site, t, states)
 	return errors.Join(booted, s.startTime(ctx, l, t, states))
 }
 
-// tellFailures says on standard error what a vnode that is up couldn't do of its
-// configuration.
-func tellFailures(ctx context.Context, site jail.Site, v lab.VNode) {
-	st, err := statusOf(ctx, site, v.ID)
-	if err != nil || st.Inside == nil || st.Inside.Failures() == 0 {
-		return // what can't be told now is for `status` to tell
+// tellFailures says on standard error what vnodes that are up couldn't do of
+// their configuration. All together have as long as one has elsewhere: what they
+// don't tell now is for `status` to tell.
+func tellFailures(ctx context.Context, site jail.Site, t lab.Testbed, states map[string]string) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	for _, v := range t.VNodes {
+		if states[v.ID] != "ISUP" || ctx.Err() != nil {
+			continue
+		}
+		if st, err := statusOf(ctx, site, v.ID); err == nil {
+			fmt.Fprint(os.Stderr, failures(st, v.Name))
+		}
 	}
-	fmt.Fprintf(os.Stderr, "jailsetup: %d of %d steps of %s's configuration failed (jailsetup status %s tells which; --files serves what tarballs name)\n",
-		st.Inside.Failures(), len(st.Inside.Steps), v.Name, v.Name)
+}
+
+// failures is a line about failed steps of a vnode, if there are some. Of what
+// the jail says it has two numbers only.
+func failures(st vnodeStatus, name string) string {
+	if st.Inside == nil || st.Inside.Failures() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("jailsetup: %d of %d steps of %s's configuration failed (jailsetup status %s tells which; up --files serves what tarballs name)\n",
+		st.Inside.Failures(), len(st.Inside.Steps), name, name)
 }
 
 // startTime lets time start, and the schedule run, in each experiment whose

@@ -224,7 +224,7 @@ func (m *mock) haveRows(changes []manage.Change) (err error) {
 			}
 			err = fmt.Errorf("%s of %s: no row matches", c.Op, c.Table)
 			for row := range db.Rows(c.Table) {
-				if matches(row, c.Where) {
+				if row.Matches(c.Where) {
 					err = nil
 					break
 				}
@@ -232,15 +232,6 @@ func (m *mock) haveRows(changes []manage.Change) (err error) {
 		}
 	})
 	return err
-}
-
-func matches(row testbed.Row, where map[string]string) bool {
-	for column, value := range where {
-		if !row.Is(column, value) {
-			return false
-		}
-	}
-	return true
 }
 
 // deed makes one entry of the timeline happen.

@@ -101,8 +101,14 @@ func (x *experiment) checkEvents(s Schedule) error {
 		return nil
 	}
 	with := experiment{record: record{Groups: s.Groups}, subscribers: x.subscribers}
+	seen := map[event.Event]bool{} // a schedule says the same again and again, and all agents wait for the lock
 	for n, i := range s.Events {
-		if err := with.checkEvent(event.Event{Object: i.Object, Action: i.Action, Args: i.Args}); err != nil {
+		e := event.Event{Object: i.Object, Action: i.Action, Args: i.Args}
+		if seen[e] {
+			continue
+		}
+		seen[e] = true
+		if err := with.checkEvent(e); err != nil {
 			return fmt.Errorf("event %d: %w", n+1, err)
 		}
 	}

@@ -75,18 +75,7 @@ func TestConfined(t *testing.T) {
 func TestVigil(t *testing.T) {
 	r := newRig(t, 2)
 	r.change("node-a", "out.delay=500ms")
-	claimed := func() uint32 {
-		data := make([]byte, 4)
-		fd, err := unix.Open("/dev/cpu_dma_latency", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fd)
-		if _, err := unix.Read(fd, data); err != nil {
-			t.Fatal(err)
-		}
-		return binary.NativeEndian.Uint32(data)
-	}
+	claimed := func() uint32 { return wakeUp(t) }
 	r.roundTrip(r.jails[0], r.jails[1])
 	r.await("processors may sleep", func() bool { return claimed() > 0 })
 	echoed := make(chan error, 1)
@@ -99,6 +88,37 @@ func TestVigil(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.await("processors may sleep again", func() bool { return claimed() > 0 })
+}
+
+// wakeUp is how long a processor of the host may need to wake up, in µs.
+func wakeUp(t *testing.T) uint32 {
+	t.Helper()
+	data := make([]byte, 4)
+	fd, err := unix.Open("/dev/cpu_dma_latency", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Read(fd, data); err != nil {
+		t.Fatal(err)
+	}
+	return binary.NativeEndian.Uint32(data)
+}
+
+// TestVigilEndsWithTheNode: a node that is killed while a frame waits claims
+// nothing any more.
+func TestVigilEndsWithTheNode(t *testing.T) {
+	r := newRig(t, 2)
+	r.change("node-a", "out.delay=10s")
+	from, to := r.jails[0].udp(t), r.jails[1].udp(t).LocalAddr().(*net.UDPAddr).AddrPort()
+	r.await("processors mustn't sleep", func() bool {
+		_, _ = from.WriteToUDPAddrPort([]byte("late"), to)
+		return wakeUp(t) == 0
+	})
+	if err := unix.Kill(r.nodePID(), unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.await("processors may sleep", func() bool { return wakeUp(t) > 0 })
 }
 
 // TestFlood: one link's flood doesn't delay another's frames by more than a

@@ -199,18 +199,7 @@ func (a *asker) join(db *testbed.DB) {
 // experiment is the one that a reservation names, by project and name: its
 // number there decides nothing.
 func experiment(db *testbed.DB, reserved testbed.Row) testbed.Row {
-	named := func(e testbed.Row) bool {
-		return e.Is("pid", reserved.Text("pid")) && e.Is("eid", reserved.Text("eid"))
-	}
-	if e := db.First("experiments", "idx", reserved.Text("exptidx")); named(e) {
-		return e
-	}
-	for e := range db.Rows("experiments") {
-		if named(e) {
-			return e
-		}
-	}
-	return testbed.Row{}
+	return first(where(db, "experiments", "eid", reserved.Text("eid"), "pid", reserved.Text("pid")))
 }
 
 // dotted reads an address as C's inet_aton does: one to four numbers, decimal,

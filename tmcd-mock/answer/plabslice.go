@@ -45,7 +45,7 @@ func (c *call) plabEventKeys() {
 		if r.IsZero() {
 			continue
 		}
-		e := first(c.where("experiments", "pid", r.Text("pid"), "eid", r.Text("eid")))
+		e := experiment(c.db, r)
 		c.linef("PID=%s EID=%s KEY=%s", e.Text("pid"), e.Text("eid"), e.Text("eventkey"))
 	}
 }

@@ -58,7 +58,7 @@ func (c *call) booted(node testbed.Row) string {
 	switch {
 	case res.Bool("inner_elab_boot"):
 		fmt.Fprintf(&b, " INNER_ELAB_BOOT=1 INNER_ELAB_ROLE=%s", res.Text("inner_elab_role"))
-		if first(c.where("experiments", "pid", res.Text("pid"), "eid", res.Text("eid"))).Bool("elabinelab_singlenet") {
+		if experiment(c.db, res).Bool("elabinelab_singlenet") {
 			b.WriteString(" SINGLENET=1")
 		}
 	case res.Bool("plab_boot"):

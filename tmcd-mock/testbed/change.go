@@ -100,19 +100,10 @@ func (db *DB) find(name string, where map[string]string) []int {
 	}
 	var hits []int
 	for _, i := range candidates {
-		if matches(Row{t.rows[i], db.defaults[name]}, where) {
+		if (Row{t.rows[i], db.defaults[name]}).Matches(where) {
 			hits = append(hits, i)
 		}
 	}
 	slices.Sort(hits)
 	return hits
-}
-
-func matches(r Row, where map[string]string) bool {
-	for col, v := range where {
-		if !r.Is(col, v) {
-			return false
-		}
-	}
-	return true
 }

@@ -60,14 +60,14 @@ func lookups(table string) []lookup {
 // for opening the file. Of larger tables nothing is known.
 func walksKey(found, all int) bool { return 6*found <= all+19 }
 
+// WalksRanges is the same for several ranges of a key, of which an empty one
+// counts as a row.
+func WalksRanges(found, all int) bool { return 6*found <= all+18 }
+
 // ordered reports whether a column decides the order of rows that are looked up.
 func ordered(table, column string) bool {
 	return slices.ContainsFunc(lookups(table), func(l lookup) bool { return slices.Contains(l.then, column) })
 }
-
-// WalksRanges is the same for several ranges of a key, of which an empty one
-// counts as a row.
-func WalksRanges(found, all int) bool { return 6*found <= all+18 }
 
 // indexed are all the columns of a table that have an index.
 func indexed(table string) []string {

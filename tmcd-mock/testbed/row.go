@@ -53,6 +53,16 @@ func (r Row) Is(column, value string) bool {
 	return v != nil && strings.EqualFold(text(v), value)
 }
 
+// Matches reports whether each of the columns is as [Row.Is] says.
+func (r Row) Matches(where map[string]string) bool {
+	for column, value := range where {
+		if !r.Is(column, value) {
+			return false
+		}
+	}
+	return true
+}
+
 // Has reports whether a column is neither NULL nor empty.
 func (r Row) Has(column string) bool { return r.Text(column) != "" }
 

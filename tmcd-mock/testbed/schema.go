@@ -121,7 +121,7 @@ func indexes(table string) []string {
 		"elabinelab_attributes", "nonlocal_user_accounts", "virt_client_service_ctl", "virt_client_service_hooks":
 		return []string{"exptidx"}
 	case "lan_members", "interface_settings", "partitions", "node_attributes", "node_hostkeys",
-		"current_reloads", "node_status", "node_bootlogs", "node_rusage", "tiplines", "bridges", "widearea_accounts":
+		"current_reloads", "node_status", "node_bootlogs", "node_rusage", "ntpinfo", "tiplines", "bridges", "widearea_accounts":
 		return []string{"node_id"}
 	case "widearea_nodeinfo":
 		return []string{"node_id", "privkey"}
