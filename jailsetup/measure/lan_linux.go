@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -13,18 +14,28 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/network"
 )
 
-// Rounds of the throughput, by turns, and a turn's length.
+// Rounds of the throughput, by turns, and a turn's length. A processor that is
+// slow for a while, as one that is shared is, must be so for both: hence many
+// short turns, each round the other way about, and of all their tenths of a
+// second the median. A turn's first tenths are TCP's beginning; its last may be
+// part of one.
 const (
-	lanRounds  = 5
+	lanRounds  = 10
 	lanSeconds = 2
+	lanSkip    = 4 // tenths
+	lanTenths  = 10*lanSeconds - 1
 )
 
 // rateTimeout bounds one client, with the server's beginning.
 const rateTimeout = 10*time.Second + lanSeconds*time.Second
 
-// algorithm is the congestion control of both: one that every jail may choose.
+// algorithm is the congestion control of both: one that every jail may choose. It
+// is set for a whole namespace, before a connection is made: one that begins with
+// bbr, the default of many kernels, keeps bbr's timers after it has changed.
 const algorithm = "reno"
 
 // lanRate sends by TCP from one jail to another, and from one bare network
@@ -35,6 +46,15 @@ func lanRate(ctx context.Context, h *host, f *Figure) error {
 	}
 	if err := h.bootAll(ctx, h.vnodes); err != nil {
 		return err
+	}
+	for _, v := range h.vnodes {
+		r, err := h.record(v)
+		if err != nil {
+			return err
+		}
+		if err := setAlgorithm(r.PID); err != nil {
+			return fmt.Errorf("%s: %w", v, err)
+		}
 	}
 	bare, err := newBare(ctx)
 	if err != nil {
@@ -49,58 +69,93 @@ func lanRate(ctx context.Context, h *host, f *Figure) error {
 		_ = server.Process.Kill()
 		_ = server.Wait()
 	}()
+	args := append([]string{"enter", "-T", h.vnodes[0], "iperf3"}, clientArgs("10.1.1.2")...)
 	var ours, theirs []float64
-	for range lanRounds {
+	turns := [...]struct {
+		name   string
+		client *exec.Cmd
+		rates  *[]float64
+	}{
 		// The peer's server is the host's process, the jail's the jail's.
-		theirRate, err := rate(ctx, bare.client(ctx, "10.99.0.2"))
-		if err != nil {
-			return fmt.Errorf("veth pair: %w", err)
-		}
-		args := append([]string{"enter", "-T", h.vnodes[0], "iperf3"}, clientArgs("10.1.1.2")...)
-		ourRate, err := rate(ctx, h.program(ctx, args...))
-		if err != nil {
-			return fmt.Errorf("LAN: %w", err)
-		}
-		ours, theirs = append(ours, ourRate), append(theirs, theirRate)
+		{"veth pair", bare.client(ctx, "10.99.0.2"), &theirs},
+		{"LAN", h.program(ctx, args...), &ours},
 	}
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	a, b := ours[lanRounds/2], theirs[lanRounds/2]
+	for n := range 2 * lanRounds {
+		turn := turns[(n+n/2)%2] // 0 1, 1 0, 0 1 …
+		said, err := iperf(ctx, turn.client)
+		if err != nil {
+			return fmt.Errorf("%s: %w", turn.name, err)
+		}
+		if len(said.Intervals) < lanTenths {
+			return fmt.Errorf("%s: iperf3 tells of %d tenths of a second, want %d", turn.name, len(said.Intervals), lanTenths)
+		}
+		for _, i := range said.Intervals[lanSkip:lanTenths] {
+			*turn.rates = append(*turn.rates, i.Sum.Rate)
+		}
+	}
+	a, b := middle(ours), middle(theirs)
 	f.Value = a / b
-	f.note("LAN %.1f Gbit/s, veth pair %.1f Gbit/s, both %s, %d times %d s by turns", a/1e9, b/1e9, algorithm, lanRounds, lanSeconds)
+	f.note("LAN %.1f Gbit/s, veth pair %.1f Gbit/s, both %s, medians of %d and %d tenths of a second, %d times %d s by turns",
+		a/1e9, b/1e9, algorithm, len(ours), len(theirs), lanRounds, lanSeconds)
 	return nil
 }
 
-func clientArgs(to string) []string {
-	return []string{"-c", to, "-C", algorithm, "-t", strconv.Itoa(lanSeconds), "-J"}
+// middle is the median.
+func middle(list []float64) float64 {
+	slices.Sort(list)
+	return list[len(list)/2]
 }
 
-// rate runs an iperf3 client and reads what arrived, in bits a second. The
-// server may need a moment to begin.
-func rate(ctx context.Context, cmd *exec.Cmd) (float64, error) {
+// setAlgorithm sets the congestion control of new connections in the network
+// namespace of a process.
+func setAlgorithm(pid int) error {
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return network.In(ns, func() error {
+		return os.WriteFile("/proc/sys/net/ipv4/tcp_congestion_control", []byte(algorithm), 0)
+	})
+}
+
+func clientArgs(to string) []string {
+	return []string{"-c", to, "-t", strconv.Itoa(lanSeconds), "-i", "0.1", "-J"}
+}
+
+// transfer is what an iperf3 client says of it; rates are in bits a second.
+type transfer struct {
+	Error     string
+	Intervals []struct {
+		Sum rate
+	}
+	End struct {
+		Sum rate `json:"sum_received"`
+	}
+}
+
+type rate struct {
+	Rate float64 `json:"bits_per_second"`
+}
+
+// iperf runs an iperf3 client. The server may need a moment to begin.
+func iperf(ctx context.Context, cmd *exec.Cmd) (said transfer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, rateTimeout)
 	defer cancel()
 	for {
 		again := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
 		again.SysProcAttr = cmd.SysProcAttr
 		out, err := again.Output()
-		var said struct {
-			Error string
-			End   struct {
-				Sum struct {
-					Rate float64 `json:"bits_per_second"`
-				} `json:"sum_received"`
-			}
-		}
+		said = transfer{}
 		if jsonErr := json.Unmarshal(out, &said); err == nil {
 			err = jsonErr
 		}
 		if err == nil && said.End.Sum.Rate > 0 {
-			return said.End.Sum.Rate, nil
+			return said, nil
 		}
 		select {
 		case <-ctx.Done():
-			return 0, fmt.Errorf("iperf3: %w: %s", err, said.Error)
+			return said, fmt.Errorf("iperf3: %w: %s", err, said.Error)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
@@ -119,7 +174,8 @@ func newBare(ctx context.Context) (b *bare, err error) {
 			return nil, errors.Join(err, b.close())
 		}
 	}
-	if err := b.join(ctx); err != nil {
+	err = errors.Join(b.join(ctx), setAlgorithm(b.one.Process.Pid), setAlgorithm(b.other.Process.Pid))
+	if err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	b.server = in(ctx, b.other.Process.Pid, "iperf3", "-s")

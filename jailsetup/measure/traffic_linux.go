@@ -310,7 +310,7 @@ func bulk(ctx context.Context, h *host, f *Figure) error {
 	}()
 	var ours, theirs []float64
 	for range bulkRounds {
-		peer, err := rate(ctx, h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "2", "-J"))
+		peer, err := iperf(ctx, h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "2", "-J"))
 		if err != nil {
 			return err
 		}
@@ -318,7 +318,7 @@ func bulk(ctx context.Context, h *host, f *Figure) error {
 		if err != nil {
 			return err
 		}
-		ours, theirs = append(ours, own), append(theirs, peer)
+		ours, theirs = append(ours, own), append(theirs, peer.End.Sum.Rate)
 	}
 	slices.Sort(ours)
 	slices.Sort(theirs)

@@ -252,6 +252,12 @@ func (s ExperimentLink) makeHostEnd(ctx context.Context, host string, st *plan.S
 	if err != nil {
 		return err
 	}
+	if err := fixPort(h, l, s.MAC); err != nil {
+		return err
+	}
+	if err := straighten(h, br.Attrs().Index, l, s.MAC); err != nil {
+		return err
+	}
 	if err := h.LinkSetUp(l); err != nil {
 		return fmt.Errorf("bring up %s: %w", host, err)
 	}
@@ -297,6 +303,11 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 			return err
 		}
 		defer h.Close()
+		if u.LAN != "" {
+			if err := bend(h, u.LAN, u.Link, u.MAC); err != nil {
+				return err
+			}
+		}
 		return deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group)
 	})
 	if err != nil || u.LAN == "" && u.Bridge == "" {

@@ -3,12 +3,14 @@ package network
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"syscall"
 	"time"
 	"unsafe"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,7 +21,9 @@ type Tap struct {
 	raw     syscall.RawConn
 	runDir  string
 	pin     string
-	inode   uint64 // of the namespace
+	bridge  string
+	inode   uint64    // of the namespace
+	heard   time.Time // when what jails send straight to each other was last led here
 	control []byte
 }
 
@@ -29,7 +33,7 @@ const tapBuffer = 16 << 20
 // OpenTap opens a packet socket on the LAN's bridge, in the experiment's
 // namespace. The socket keeps the namespace alive: see [Tap.Gone].
 func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
-	t := &Tap{runDir: runDir, pin: experimentPin(experiment), control: make([]byte, 128)}
+	t := &Tap{runDir: runDir, pin: experimentPin(experiment), bridge: lanBridge(lan, tag), control: make([]byte, 128)}
 	ns, err := openPin(runDir, t.pin)
 	if err != nil {
 		return nil, fmt.Errorf("open namespace of experiment %s: %w", experiment, err)
@@ -40,7 +44,7 @@ func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
 	}
 	fd := -1
 	err = In(ns, func() (err error) {
-		bridge, err := net.InterfaceByName(lanBridge(lan, tag))
+		bridge, err := net.InterfaceByName(t.bridge)
 		if err != nil {
 			return fmt.Errorf("find bridge of LAN %s: %w", lan, err)
 		}
@@ -49,6 +53,9 @@ func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if err := t.hear(); err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
 	}
 	t.file = os.NewFile(uintptr(fd), "tap of "+lan)
 	if t.raw, err = t.file.SyscallConn(); err != nil {
@@ -85,10 +92,37 @@ func inodeOf(f *os.File) (uint64, error) {
 	return st.Ino, err
 }
 
-// Read waits for a frame, at most until the deadline; os.ErrDeadlineExceeded
-// says that none came. length is the frame's own, also of one that is longer
+// hear leads here, from time to time, what jails send straight to each other
+// (see straight). Ports that came since are led here with the others.
+func (t *Tap) hear() error {
+	if time.Since(t.heard) < hearFor/4 {
+		return nil
+	}
+	t.heard = time.Now()
+	ns, err := openPin(t.runDir, t.pin)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // see Gone
+	}
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return withRoutes(ns, func(h *netlink.Handle) error {
+		bridge, err := linkByName(h, t.bridge)
+		if bridge == nil || err != nil {
+			return err
+		}
+		return hear(h, bridge.Attrs().Index)
+	})
+}
+
+// Read waits for a frame, at most until the deadline, which is less than a
+// second away; os.ErrDeadlineExceeded says that none came. length is the frame's own, also of one that is longer
 // than the buffer.
 func (t *Tap) Read(buf []byte, deadline time.Time) (n, length int, at time.Time, err error) {
+	if err := t.hear(); err != nil {
+		return 0, 0, at, err
+	}
 	if err := t.file.SetReadDeadline(deadline); err != nil {
 		return 0, 0, at, err
 	}

@@ -87,12 +87,12 @@ func attach(target int, kind ebpf.ProgramType, at ebpf.AttachType, code asm.Inst
 	return nil
 }
 
-// programName is what bpftool and tc show of ours.
-const programName = "emujail"
+// ProgramName is what bpftool and tc show of ours.
+const ProgramName = "emujail"
 
 func load(kind ebpf.ProgramType, at ebpf.AttachType, code asm.Instructions) (*ebpf.Program, error) {
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: programName, Type: kind, AttachType: at, Instructions: code, License: "none",
+		Name: ProgramName, Type: kind, AttachType: at, Instructions: code, License: "none",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load program for %s: %w", at, err)

@@ -74,7 +74,7 @@ func filterIngress(h *netlink.Handle, index int, prog *ebpf.Program) error {
 		FilterAttrs: netlink.FilterAttrs{
 			LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL,
 		},
-		Fd: prog.FD(), Name: programName, DirectAction: true,
+		Fd: prog.FD(), Name: ProgramName, DirectAction: true,
 	})
 	if err != nil {
 		return fmt.Errorf("attach filter: %w (%s)", err, need)

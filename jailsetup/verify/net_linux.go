@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/permit"
 )
 
 // within runs fn on a thread in the jail's network namespace.
@@ -243,7 +244,8 @@ func (f *Facts) heldOutside(n int) (bool, error) {
 	err = end.In(func(h *netlink.Handle, l netlink.Link) error {
 		filters, err := h.FilterList(l, netlink.HANDLE_MIN_INGRESS)
 		for _, filter := range filters {
-			held = held || filter.Type() == "bpf"
+			bpf, is := filter.(*netlink.BpfFilter)
+			held = held || is && bpf.Name == permit.ProgramName
 		}
 		return err
 	})
