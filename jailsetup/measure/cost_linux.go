@@ -150,6 +150,23 @@ func memoryOutside(ctx context.Context, h *host, f *Figure) error {
 	return nil
 }
 
+// processesOf lists the processes of a cgroup.
+func processesOf(cgroup string) ([]int, error) {
+	text, err := os.ReadFile(filepath.Join(cgroup, "cgroup.procs"))
+	if err != nil {
+		return nil, err
+	}
+	var pids []int
+	for _, word := range strings.Fields(string(text)) {
+		pid, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
+		}
+		pids = append(pids, pid)
+	}
+	return pids, nil
+}
+
 // insideMemory is the PSS of all jails' processes after a minute, in bytes a
 // jail: of the agents, and of the others.
 func (h *host) insideMemory(ctx context.Context, f *Figure) (others, agents int64, err error) {
@@ -165,15 +182,11 @@ func (h *host) insideMemory(ctx context.Context, f *Figure) (others, agents int6
 		if err != nil {
 			return 0, 0, err
 		}
-		procs, err := os.ReadFile(filepath.Join(r.CgroupDir, "cgroup.procs"))
+		pids, err := processesOf(r.CgroupDir)
 		if err != nil {
 			return 0, 0, err
 		}
-		for _, word := range strings.Fields(string(procs)) {
-			pid, err := strconv.Atoi(word)
-			if err != nil {
-				return 0, 0, err
-			}
+		for _, pid := range pids {
 			pss, err := pssOf(pid)
 			if err != nil {
 				return 0, 0, err

@@ -2,36 +2,32 @@ package measure
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
 )
 
-// Rounds of the throughput, by turns, and a turn's length. A processor that is
-// slow for a while, as one that is shared is, must be so for both: hence many
-// short turns, each round the other way about, and of all their tenths of a
-// second the median. A turn's first tenths are TCP's beginning; its last may be
-// part of one.
+// The two send by turns, so often that a processor which is slow for a while, as
+// one that is shared is, is so for both: their ratio is taken turn by turn.
 const (
-	lanRounds  = 10
-	lanSeconds = 2
-	lanSkip    = 4 // tenths
-	lanTenths  = 10*lanSeconds - 1
+	lanTurns = 400
+	lanTurn  = 80 * time.Millisecond
+	lanLead  = 20 * time.Millisecond // before each, not counted
 )
 
-// rateTimeout bounds one client, with the server's beginning.
-const rateTimeout = 10*time.Second + lanSeconds*time.Second
+// lanTimeout bounds what each program needs to begin.
+const lanTimeout = 10 * time.Second
 
 // algorithm is the congestion control of both: one that every jail may choose. It
 // is set for a whole namespace, before a connection is made: one that begins with
@@ -44,59 +40,33 @@ func lanRate(ctx context.Context, h *host, f *Figure) error {
 	if _, err := exec.LookPath("iperf3"); err != nil {
 		return fmt.Errorf("%w (apt-get install iperf3)", err)
 	}
-	if err := h.bootAll(ctx, h.vnodes); err != nil {
-		return err
-	}
-	for _, v := range h.vnodes {
-		r, err := h.record(v)
-		if err != nil {
-			return err
-		}
-		if err := setAlgorithm(r.PID); err != nil {
-			return fmt.Errorf("%s: %w", v, err)
-		}
-	}
-	bare, err := newBare(ctx)
+	ours, err := h.lanFlow(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("LAN: %w", err)
 	}
-	defer bare.close()
-	server := h.program(ctx, "enter", "-T", h.vnodes[1], "iperf3", "-s")
-	if err := server.Start(); err != nil {
-		return err
+	defer ours.close()
+	theirs, err := bareFlow(ctx)
+	if err != nil {
+		return fmt.Errorf("veth pair: %w", err)
 	}
-	defer func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	}()
-	args := append([]string{"enter", "-T", h.vnodes[0], "iperf3"}, clientArgs("10.1.1.2")...)
-	var ours, theirs []float64
-	turns := [...]struct {
-		name   string
-		client *exec.Cmd
-		rates  *[]float64
-	}{
-		// The peer's server is the host's process, the jail's the jail's.
-		{"veth pair", bare.client(ctx, "10.99.0.2"), &theirs},
-		{"LAN", h.program(ctx, args...), &ours},
-	}
-	for n := range 2 * lanRounds {
-		turn := turns[(n+n/2)%2] // 0 1, 1 0, 0 1 …
-		said, err := iperf(ctx, turn.client)
-		if err != nil {
-			return fmt.Errorf("%s: %w", turn.name, err)
+	defer theirs.close()
+	var a, b, ratios []float64
+	for n := range lanTurns {
+		pair := [...]*flow{ours, theirs}
+		if n%2 == 1 {
+			slices.Reverse(pair[:])
 		}
-		if len(said.Intervals) < lanTenths {
-			return fmt.Errorf("%s: iperf3 tells of %d tenths of a second, want %d", turn.name, len(said.Intervals), lanTenths)
+		rates := map[*flow]float64{}
+		for _, one := range pair {
+			if rates[one], err = one.turn(ctx); err != nil {
+				return err
+			}
 		}
-		for _, i := range said.Intervals[lanSkip:lanTenths] {
-			*turn.rates = append(*turn.rates, i.Sum.Rate)
-		}
+		a, b = append(a, rates[ours]), append(b, rates[theirs])
+		ratios = append(ratios, rates[ours]/rates[theirs])
 	}
-	a, b := middle(ours), middle(theirs)
-	f.Value = a / b
-	f.note("LAN %.1f Gbit/s, veth pair %.1f Gbit/s, both %s, medians of %d and %d tenths of a second, %d times %d s by turns",
-		a/1e9, b/1e9, algorithm, len(ours), len(theirs), lanRounds, lanSeconds)
+	f.Value = middle(ratios)
+	f.note("LAN %.1f Gbit/s, veth pair %.1f Gbit/s, both %s, medians of %d turns of %v", middle(a)/1e9, middle(b)/1e9, algorithm, lanTurns, lanTurn)
 	return nil
 }
 
@@ -104,6 +74,159 @@ func lanRate(ctx context.Context, h *host, f *Figure) error {
 func middle(list []float64) float64 {
 	slices.Sort(list)
 	return list[len(list)/2]
+}
+
+// flow is an iperf3 that sends to another for as long as it is let.
+type flow struct {
+	sender    *os.Process // stopped between turns
+	link      string      // that it sends by
+	processes []*exec.Cmd // to kill, in this order
+}
+
+// close ends it.
+func (f *flow) close() {
+	if f.sender != nil {
+		_ = f.sender.Kill()
+	}
+	for _, cmd := range f.processes {
+		if cmd.Process != nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	}
+}
+
+// start starts a program that close ends.
+func (f *flow) start(cmd *exec.Cmd) error {
+	f.processes = append([]*exec.Cmd{cmd}, f.processes...)
+	return cmd.Start()
+}
+
+// turn lets it send, and returns how much it sent, in bits a second.
+func (f *flow) turn(ctx context.Context) (float64, error) {
+	if err := f.sender.Signal(syscall.SIGCONT); err != nil {
+		return 0, fmt.Errorf("iperf3 by %s: %w", f.link, err)
+	}
+	if err := wait(ctx, lanLead); err != nil {
+		return 0, err
+	}
+	before, err := f.sent()
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := wait(ctx, lanTurn); err != nil {
+		return 0, err
+	}
+	after, err := f.sent()
+	if err != nil {
+		return 0, err
+	}
+	took := time.Since(began)
+	if after == before {
+		return 0, fmt.Errorf("iperf3 sends nothing by %s", f.link)
+	}
+	return 8 * float64(after-before) / took.Seconds(), f.sender.Signal(syscall.SIGSTOP)
+}
+
+// sent is what has left by the link, in bytes.
+func (f *flow) sent() (uint64, error) {
+	list, err := network.Counters(f.sender.Pid)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range list {
+		if c.Name == f.link {
+			return c.OutBytes, nil
+		}
+	}
+	return 0, fmt.Errorf("no link %s where iperf3 sends", f.link)
+}
+
+// lanFlow goes from the first jail to the second.
+func (h *host) lanFlow(ctx context.Context) (f *flow, err error) {
+	if err := h.bootAll(ctx, h.vnodes[:2]); err != nil {
+		return nil, err
+	}
+	var ends [2]jail.Record
+	for i := range ends {
+		if ends[i], err = h.record(h.vnodes[i]); err != nil {
+			return nil, err
+		}
+		if err := setAlgorithm(ends[i].PID); err != nil {
+			return nil, fmt.Errorf("%s: %w", h.vnodes[i], err)
+		}
+	}
+	f = &flow{link: "eth1"}
+	err = f.begin(ctx, h.program(ctx, "enter", "-T", h.vnodes[1], "iperf3", "-s"), ends[1].PID,
+		h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "0"))
+	if err == nil {
+		f.sender, err = findIn(ctx, ends[0].CgroupDir, "iperf3")
+	}
+	if err != nil {
+		f.close()
+		return nil, err
+	}
+	return f, f.sender.Signal(syscall.SIGSTOP)
+}
+
+// begin starts the server, and the client once the server, which is in the
+// network namespace of this process, listens.
+func (f *flow) begin(ctx context.Context, server *exec.Cmd, at int, client *exec.Cmd) error {
+	if err := f.start(server); err != nil {
+		return err
+	}
+	if err := awaitListener(ctx, at); err != nil {
+		return err
+	}
+	return f.start(client)
+}
+
+// awaitListener waits for an iperf3 that serves.
+func awaitListener(ctx context.Context, pid int) error {
+	const port, listens = ":1451 ", " 0A " // 5201, as /proc/net/tcp has it
+	return await(ctx, "an iperf3 that listens", func() (bool, error) {
+		for _, table := range [...]string{"tcp", "tcp6"} {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+			if err != nil {
+				return false, err
+			}
+			for line := range strings.Lines(string(text)) {
+				if strings.Contains(line, port) && strings.Contains(line, listens) {
+					return true, nil
+				}
+			}
+		}
+		return false, nil
+	})
+}
+
+// findIn waits for a process of that name in a cgroup.
+func findIn(ctx context.Context, cgroup, name string) (found *os.Process, err error) {
+	err = await(ctx, "a process "+name, func() (bool, error) {
+		pids, err := processesOf(cgroup)
+		for _, pid := range pids {
+			if nameOf(pid) == name {
+				found, err = os.FindProcess(pid)
+				return err == nil, err
+			}
+		}
+		return false, err
+	})
+	return found, err
+}
+
+func await(ctx context.Context, what string, there func() (bool, error)) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, lanTimeout, fmt.Errorf("%s: none within %s", what, lanTimeout))
+	defer cancel()
+	for {
+		if ok, err := there(); ok || err != nil {
+			return err
+		}
+		if wait(ctx, 20*time.Millisecond) != nil {
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // setAlgorithm sets the congestion control of new connections in the network
@@ -119,77 +242,39 @@ func setAlgorithm(pid int) error {
 	})
 }
 
-func clientArgs(to string) []string {
-	return []string{"-c", to, "-t", strconv.Itoa(lanSeconds), "-i", "0.1", "-J"}
-}
-
-// transfer is what an iperf3 client says of it; rates are in bits a second.
-type transfer struct {
-	Error     string
-	Intervals []struct {
-		Sum rate
-	}
-	End struct {
-		Sum rate `json:"sum_received"`
-	}
-}
-
-type rate struct {
-	Rate float64 `json:"bits_per_second"`
-}
-
-// iperf runs an iperf3 client. The server may need a moment to begin.
-func iperf(ctx context.Context, cmd *exec.Cmd) (said transfer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, rateTimeout)
-	defer cancel()
-	for {
-		again := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
-		again.SysProcAttr = cmd.SysProcAttr
-		out, err := again.Output()
-		said = transfer{}
-		if jsonErr := json.Unmarshal(out, &said); err == nil {
-			err = jsonErr
+// bareFlow goes from one new network namespace to another over a veth pair.
+func bareFlow(ctx context.Context) (*flow, error) {
+	f := &flow{link: "bare0"}
+	var pids [2]int
+	for i := range pids {
+		end := inNewNet(ctx)
+		if err := f.start(end); err != nil {
+			f.close()
+			return nil, err
 		}
-		if err == nil && said.End.Sum.Rate > 0 {
-			return said, nil
-		}
-		select {
-		case <-ctx.Done():
-			return said, fmt.Errorf("iperf3: %w: %s", err, said.Error)
-		case <-time.After(100 * time.Millisecond):
-		}
+		pids[i] = end.Process.Pid
 	}
-}
-
-// bare is two network namespaces, each with a process in it, joined by a veth
-// pair; an iperf3 serves in the other.
-type bare struct {
-	one, other, server *exec.Cmd
-}
-
-func newBare(ctx context.Context) (b *bare, err error) {
-	b = &bare{}
-	for _, end := range []**exec.Cmd{&b.one, &b.other} {
-		if *end, err = inNewNet(ctx); err != nil {
-			return nil, errors.Join(err, b.close())
-		}
+	err := join(ctx, pids[0], pids[1])
+	for _, pid := range pids {
+		err = errors.Join(err, setAlgorithm(pid))
 	}
-	err = errors.Join(b.join(ctx), setAlgorithm(b.one.Process.Pid), setAlgorithm(b.other.Process.Pid))
+	if err == nil {
+		client := in(ctx, pids[0], "iperf3", "-c", "10.99.0.2", "-t", "0")
+		err = f.begin(ctx, in(ctx, pids[1], "iperf3", "-s"), pids[1], client)
+		f.sender = client.Process // nsenter becomes what it starts
+	}
 	if err != nil {
-		return nil, errors.Join(err, b.close())
+		f.close()
+		return nil, err
 	}
-	b.server = in(ctx, b.other.Process.Pid, "iperf3", "-s")
-	if err := b.server.Start(); err != nil {
-		return nil, errors.Join(err, b.close())
-	}
-	return b, nil
+	return f, f.sender.Signal(syscall.SIGSTOP)
 }
 
-// inNewNet starts a process that does nothing but have a network namespace.
-func inNewNet(ctx context.Context) (*exec.Cmd, error) {
+// inNewNet is a process that does nothing but have a network namespace.
+func inNewNet(ctx context.Context) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "sleep", "1000")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
-	return cmd, cmd.Start()
+	return cmd
 }
 
 // in is a command in a process's network namespace.
@@ -197,20 +282,21 @@ func in(ctx context.Context, pid int, argv ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, "nsenter", append([]string{fmt.Sprintf("--net=/proc/%d/ns/net", pid)}, argv...)...)
 }
 
-func (b *bare) join(ctx context.Context) error {
-	one, two := netlink.NewLinkAttrs(), "bare1"
-	one.Name = "bare0"
-	pair := &netlink.Veth{LinkAttrs: one, PeerName: two, PeerNamespace: netlink.NsPid(b.other.Process.Pid)}
+// join makes a veth pair between the network namespaces of two processes.
+func join(ctx context.Context, one, other int) error {
+	attrs, peer := netlink.NewLinkAttrs(), "bare1"
+	attrs.Name = "bare0"
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: peer, PeerNamespace: netlink.NsPid(other)}
 	if err := netlink.LinkAdd(pair); err != nil {
 		return fmt.Errorf("make veth pair: %w", err)
 	}
-	if err := netlink.LinkSetNsPid(pair, b.one.Process.Pid); err != nil {
+	if err := netlink.LinkSetNsPid(pair, one); err != nil {
 		return err
 	}
 	for _, end := range [...]struct {
 		pid        int
 		name, addr string
-	}{{b.one.Process.Pid, "bare0", "10.99.0.1/24"}, {b.other.Process.Pid, "bare1", "10.99.0.2/24"}} {
+	}{{one, attrs.Name, "10.99.0.1/24"}, {other, peer, "10.99.0.2/24"}} {
 		if err := setAddress(ctx, end.pid, end.name, end.addr); err != nil {
 			return fmt.Errorf("set up %s: %w", end.name, err)
 		}
@@ -228,21 +314,6 @@ func setAddress(ctx context.Context, pid int, name, addr string) error {
 		out, err := in(ctx, pid, argv...).CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, out)
-		}
-	}
-	return nil
-}
-
-// client is an iperf3 in the first namespace.
-func (b *bare) client(ctx context.Context, to string) *exec.Cmd {
-	return in(ctx, b.one.Process.Pid, append([]string{"iperf3"}, clientArgs(to)...)...)
-}
-
-func (b *bare) close() error {
-	for _, cmd := range []*exec.Cmd{b.server, b.one, b.other} {
-		if cmd != nil && cmd.Process != nil {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
 		}
 	}
 	return nil

@@ -310,7 +310,7 @@ func bulk(ctx context.Context, h *host, f *Figure) error {
 	}()
 	var ours, theirs []float64
 	for range bulkRounds {
-		peer, err := iperf(ctx, h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "2", "-J"))
+		peer, err := rate(ctx, h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "2", "-J"))
 		if err != nil {
 			return err
 		}
@@ -318,7 +318,7 @@ func bulk(ctx context.Context, h *host, f *Figure) error {
 		if err != nil {
 			return err
 		}
-		ours, theirs = append(ours, own), append(theirs, peer.End.Sum.Rate)
+		ours, theirs = append(ours, own), append(theirs, peer)
 	}
 	slices.Sort(ours)
 	slices.Sort(theirs)
@@ -357,4 +357,35 @@ func (h *host) flatOut(ctx context.Context) (float64, error) {
 	}
 	slices.Sort(rates)
 	return rates[len(rates)/2], nil
+}
+
+// rateTimeout bounds one client, with the server's beginning.
+const rateTimeout = 15 * time.Second
+
+// rate runs an iperf3 client and reads what arrived, in bits a second. The
+// server may need a moment to begin.
+func rate(ctx context.Context, cmd *exec.Cmd) (float64, error) {
+	ctx, cancel := context.WithTimeout(ctx, rateTimeout)
+	defer cancel()
+	for {
+		again := exec.CommandContext(ctx, cmd.Path, cmd.Args[1:]...)
+		out, err := again.Output()
+		var said struct {
+			Error string
+			End   struct {
+				Sum struct {
+					Rate float64 `json:"bits_per_second"`
+				} `json:"sum_received"`
+			}
+		}
+		if jsonErr := json.Unmarshal(out, &said); err == nil {
+			err = jsonErr
+		}
+		if err == nil && said.End.Sum.Rate > 0 {
+			return said.End.Sum.Rate, nil
+		}
+		if wait(ctx, 100*time.Millisecond) != nil {
+			return 0, fmt.Errorf("iperf3: %w: %s", err, said.Error)
+		}
+	}
 }
