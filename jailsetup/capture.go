@@ -35,8 +35,10 @@ experiments have one of that name.
   jailsetup capture jails/demo/lan0 | tcpdump -n -r -
 
 It hears the LAN's bridge: frames that a filter drops at a jail's port are not
-there, and what one jail sends in large pieces is shown in large pieces. Nothing
-is sent. It needs no supervisor.`,
+there, and what one jail sends in large pieces is shown in large pieces. As long
+as it listens, and two seconds more, TCP between jails of this host goes by the
+bridge, too, which is slower: else it goes straight from one to the other.
+Nothing is sent. It needs no supervisor.`,
 		Args: exactly(1, "one LAN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			site, err := s.site()

@@ -61,7 +61,7 @@ func needs() []Need {
 		{"openat2", "nothing is removed across a mount or a link", kernel, probeOpenat2},
 		{"PIDFD_GET_INFO", "who calls at a jail's socket, how a jail has ended", kernel, probePidfd},
 		{"system call filters", "what jails may not call", kernel, probeSeccomp},
-		{"programs at cgroups and links", "the ports that a jail may bind, what its capture sockets may send", kernel, probePrograms},
+		{"programs at cgroups and links", "the ports that a jail may bind, what its capture sockets may send, TCP past a LAN's bridge", kernel, probePrograms},
 		{"nftables", "walls at the host's end of each link", kernel + ", or modprobe nf_tables", probeRules},
 		{"ext4", "the jails' disks", kernel, probeFS("ext4")},
 		{"proc for another pid namespace", "a jail's /proc, made outside", "boot Linux 6.18 or later", probePIDNS},

@@ -175,8 +175,10 @@ func killIn(dir string) error {
 	return errors.Join(err, f.Close())
 }
 
-// probePrograms attaches one to a cgroup, and one to a loopback device.
+// probePrograms attaches one to a cgroup, and two to a loopback device.
 func probePrograms() error {
 	const loopback = 1
-	return errors.Join(inCgroup(permit.ProbeCgroup), network.InNew(func() error { return permit.ProbeLink(loopback) }))
+	return errors.Join(inCgroup(permit.ProbeCgroup), network.InNew(func() error {
+		return errors.Join(permit.ProbeLink(loopback), network.ProbeLAN())
+	}))
 }

@@ -255,7 +255,7 @@ func (s ExperimentLink) makeHostEnd(ctx context.Context, host string, st *plan.S
 	if err := fixPort(h, l, s.MAC); err != nil {
 		return err
 	}
-	if err := straighten(h, br.Attrs().Index, l, s.MAC); err != nil {
+	if err := straighten(h, br, l, s.MAC); err != nil {
 		return err
 	}
 	if err := h.LinkSetUp(l); err != nil {

@@ -18,10 +18,10 @@ import (
 // tables. What it doesn't know for certain it leaves to the bridge and the
 // filters there: all else than TCP, other hosts, shaped interfaces, and frames
 // whose source isn't the port's own MAC. So it lets through nothing that the
-// filters would not, and where it is missing, the LAN is slower and no more.
+// filters would not, and where it is missing, the LAN is slower by a fifth, and no more.
 //
-// Nothing of it has a name: the program keeps the tables, and the ports keep
-// the program. Whoever needs them asks a port.
+// Nothing of it has a name. The program keeps the tables, and the bridge keeps the
+// program: where frames leave a bridge's own device, of which there are none.
 type straight struct {
 	program *ebpf.Program
 	ports   *ebpf.Map // MAC, padded to 8 bytes, to the number of the host end
@@ -64,41 +64,23 @@ func newStraight() (s *straight, err error) {
 		Name: "emujail_lan", Type: ebpf.SchedCLS, License: "none", Instructions: s.code(),
 	})
 	if err != nil {
-		return s, fmt.Errorf("load program: %w", err)
+		return s, fmt.Errorf("load program: %w (the kernel must have bpf_redirect_peer)", err)
 	}
 	return s, nil
 }
 
-// straightOf is that of the LAN whose bridge has this number; nil if no port
-// has one.
-func straightOf(h *netlink.Handle, bridge int) (*straight, error) {
-	links, err := whole(h.LinkList)
-	if err != nil {
-		return nil, fmt.Errorf("list links: %w", err)
-	}
-	for _, l := range links {
-		if l.Attrs().MasterIndex != bridge {
-			continue
-		}
-		if s, err := straightAt(h, l); s != nil || err != nil {
-			return s, err
-		}
-	}
-	return nil, nil
-}
-
-// straightAt is that of the LAN of a port; nil if the port has none.
-func straightAt(h *netlink.Handle, port netlink.Link) (*straight, error) {
-	f, err := straightFilter(h, port)
+// straightOf is that of the LAN of a bridge; nil if it has none.
+func straightOf(h *netlink.Handle, bridge netlink.Link) (*straight, error) {
+	f, err := straightFilter(h, bridge, netlink.HANDLE_MIN_EGRESS)
 	if f == nil || err != nil {
 		return nil, err
 	}
 	program, err := ebpf.NewProgramFromID(ebpf.ProgramID(f.Id))
 	if errors.Is(err, unix.ENOENT) {
-		return nil, nil // the port went meanwhile
+		return nil, nil // the bridge went meanwhile
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open program %d of %s: %w", f.Id, port.Attrs().Name, err)
+		return nil, fmt.Errorf("open program %d of %s: %w", f.Id, bridge.Attrs().Name, err)
 	}
 	s := &straight{program: program}
 	if err := s.openTables(); err != nil {
@@ -108,11 +90,11 @@ func straightAt(h *netlink.Handle, port netlink.Link) (*straight, error) {
 	return s, nil
 }
 
-// straightFilter is the program's place at a port, nil if it isn't there.
-func straightFilter(h *netlink.Handle, port netlink.Link) (*netlink.BpfFilter, error) {
-	list, err := h.FilterList(port, netlink.HANDLE_MIN_INGRESS)
+// straightFilter is the program's place at a link, nil if it isn't there.
+func straightFilter(h *netlink.Handle, l netlink.Link, parent uint32) (*netlink.BpfFilter, error) {
+	list, err := h.FilterList(l, parent)
 	if err != nil && !isGone(err) {
-		return nil, fmt.Errorf("list filters of %s: %w", port.Attrs().Name, err)
+		return nil, fmt.Errorf("list filters of %s: %w", l.Attrs().Name, err)
 	}
 	for _, f := range list {
 		if b, ok := f.(*netlink.BpfFilter); ok && b.Name == straightName {
@@ -163,20 +145,21 @@ func (s *straight) Close() {
 }
 
 // straighten gives a new port of the bridge the straight way, in both
-// directions. A kernel that can't has the bridge.
-func straighten(h *netlink.Handle, bridge int, port netlink.Link, mac MAC) error {
+// directions.
+func straighten(h *netlink.Handle, bridge, port netlink.Link, mac MAC) error {
 	s, err := straightOf(h, bridge)
 	if s == nil && err == nil {
-		s, err = newStraight()
+		if s, err = newStraight(); err == nil {
+			err = s.attach(h, bridge, netlink.HANDLE_MIN_EGRESS)
+		}
 	}
-	if errors.Is(err, ebpf.ErrNotSupported) {
-		return nil
+	if s != nil {
+		defer s.Close()
 	}
 	if err != nil {
-		return fmt.Errorf("straight way to %s: %w", port.Attrs().Name, err)
+		return fmt.Errorf("straight ways of %s: %w", bridge.Attrs().Name, err)
 	}
-	defer s.Close()
-	if err := s.attach(h, port.Attrs().Index); err != nil {
+	if err := s.attach(h, port, netlink.HANDLE_MIN_INGRESS); err != nil {
 		return fmt.Errorf("straight way from %s: %w", port.Attrs().Name, err)
 	}
 	if err := s.ports.Put(portKey(mac), uint32(port.Attrs().Index)); err != nil {
@@ -185,23 +168,28 @@ func straighten(h *netlink.Handle, bridge int, port netlink.Link, mac MAC) error
 	return nil
 }
 
-func (s *straight) attach(h *netlink.Handle, port int) error {
+// attach puts the program where frames come in by a link, or leave by it.
+func (s *straight) attach(h *netlink.Handle, l netlink.Link, parent uint32) error {
+	const need = "the kernel must have clsact and cls_bpf"
 	err := h.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-		LinkIndex: port, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
+		LinkIndex: l.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
 	}})
 	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("set clsact: %w", err)
+		return fmt.Errorf("set clsact: %w (%s)", err, need)
 	}
-	f := &netlink.BpfFilter{FilterAttrs: straightAttrs(port), Fd: s.program.FD(), Name: straightName, DirectAction: true}
+	attrs := straightAttrs(l)
+	attrs.Parent = parent
+	f := &netlink.BpfFilter{FilterAttrs: attrs, Fd: s.program.FD(), Name: straightName, DirectAction: true}
 	if err := h.FilterReplace(f); err != nil {
-		return fmt.Errorf("attach program: %w", err)
+		return fmt.Errorf("attach program: %w (%s)", err, need)
 	}
 	return nil
 }
 
-func straightAttrs(port int) netlink.FilterAttrs {
+// straightAttrs is where the program stands at a port.
+func straightAttrs(port netlink.Link) netlink.FilterAttrs {
 	return netlink.FilterAttrs{
-		LinkIndex: port, Parent: netlink.HANDLE_MIN_INGRESS, Handle: straightHandle, Priority: straightPriority, Protocol: unix.ETH_P_ALL,
+		LinkIndex: port.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: straightHandle, Priority: straightPriority, Protocol: unix.ETH_P_ALL,
 	}
 }
 
@@ -213,7 +201,7 @@ func bend(h *netlink.Handle, bridge, port string, mac MAC) error {
 	if br == nil || err != nil {
 		return err
 	}
-	s, err := straightOf(h, br.Attrs().Index)
+	s, err := straightOf(h, br)
 	if s == nil || err != nil {
 		return err
 	}
@@ -228,11 +216,11 @@ func bend(h *netlink.Handle, bridge, port string, mac MAC) error {
 	if end == nil {
 		return nil
 	}
-	there, err := straightFilter(h, end)
+	there, err := straightFilter(h, end, netlink.HANDLE_MIN_INGRESS)
 	if there == nil || err != nil {
 		return err
 	}
-	if err := h.FilterDel(&netlink.BpfFilter{FilterAttrs: straightAttrs(end.Attrs().Index)}); err != nil && !isGone(err) {
+	if err := h.FilterDel(&netlink.BpfFilter{FilterAttrs: straightAttrs(end)}); err != nil && !isGone(err) {
 		return fmt.Errorf("end straight way from %s: %w", port, err)
 	}
 	return nil
@@ -263,6 +251,26 @@ func (s *straight) forget(h *netlink.Handle, mac MAC, end netlink.Link) error {
 	return nil
 }
 
+// ProbeLAN tries what a LAN needs of the kernel for its straight ways, at the
+// loopback device of the calling thread's network namespace. It stays there.
+func ProbeLAN() error {
+	h, err := newRouteHandle()
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	lo, err := h.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	s, err := newStraight()
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.attach(h, lo, netlink.HANDLE_MIN_INGRESS)
+}
+
 func portKey(mac MAC) []byte { return append(mac[:], 0, 0) }
 
 // hearFor is how long one call of hear lasts: whoever listens calls again in
@@ -271,7 +279,7 @@ const hearFor = 2 * time.Second
 
 // hear has everything go by the LAN's bridge for [hearFor], where a listener
 // hears it.
-func hear(h *netlink.Handle, bridge int) error {
+func hear(h *netlink.Handle, bridge netlink.Link) error {
 	s, err := straightOf(h, bridge)
 	if s == nil || err != nil {
 		return err

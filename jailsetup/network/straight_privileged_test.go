@@ -68,7 +68,7 @@ func (r *rig) directTo(n byte) (index uint32) {
 		if err != nil {
 			return err
 		}
-		s, err := straightOf(h, br.Attrs().Index)
+		s, err := straightOf(h, br)
 		if s == nil || err != nil {
 			return err
 		}

@@ -112,7 +112,7 @@ func (t *Tap) hear() error {
 		if bridge == nil || err != nil {
 			return err
 		}
-		return hear(h, bridge.Attrs().Index)
+		return hear(h, bridge)
 	})
 }
 
