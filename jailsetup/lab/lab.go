@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -56,6 +57,7 @@ func (l Lab) SitePath() string { return filepath.Join(l.Dir, "site.yaml") }
 
 func (l Lab) manage() string  { return filepath.Join(l.Dir, "mock.sock") }
 func (l Lab) pidFile() string { return filepath.Join(l.Dir, "mock.pid") }
+func (l Lab) logPath() string { return filepath.Join(l.Dir, "tmcd-mock.log") }
 
 // Exists tells whether there is a lab, whole or half made.
 func (l Lab) Exists() bool {
@@ -132,7 +134,7 @@ func (l Lab) Serve(ctx context.Context, t Testbed, file, webRoot string) error {
 		}
 		args = append(args, "--web", netip.AddrPortFrom(t.Addr, webPort).String(), "--web-root", webRoot)
 	}
-	log, err := os.OpenFile(filepath.Join(l.Dir, "tmcd-mock.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(l.logPath(), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -161,12 +163,32 @@ func (l Lab) awaitMock(ctx context.Context, ended <-chan error) error {
 		}
 		select {
 		case err := <-ended:
-			return fmt.Errorf("tmcd-mock ended (%w; see %s)", err, filepath.Join(l.Dir, "tmcd-mock.log"))
+			return fmt.Errorf("tmcd-mock ended (%w): %s (the whole: %s)", err, lastLine(l.logPath()), l.logPath())
 		case <-ctx.Done():
-			return fmt.Errorf("tmcd-mock doesn't begin to serve (see %s)", filepath.Join(l.Dir, "tmcd-mock.log"))
+			return fmt.Errorf("tmcd-mock doesn't begin to serve (see %s)", l.logPath())
 		case <-time.After(lookInterval):
 		}
 	}
+}
+
+// lastLine is what a log ends with, for whoever reads an error.
+func lastLine(path string) string {
+	const most = 4096
+	f, err := os.Open(path)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err.Error()
+	}
+	text, err := io.ReadAll(io.NewSectionReader(f, max(0, info.Size()-most), most))
+	if err != nil {
+		return err.Error()
+	}
+	text = bytes.TrimSpace(text)
+	return string(text[bytes.LastIndexByte(text, '\n')+1:])
 }
 
 // States asks tmcd-mock for each node's state.

@@ -112,3 +112,19 @@ func TestMakeOnce(t *testing.T) {
 		t.Errorf("without its tmcd-mock: %v", err)
 	}
 }
+
+func TestLastLine(t *testing.T) {
+	long := strings.Repeat("before\n", 10_000)
+	for text, want := range map[string]string{"": "", "one": "one", "one\ntwo\n": "two", long + "last\n\n": "last"} {
+		path := filepath.Join(t.TempDir(), "log")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := lastLine(path); got != want {
+			t.Errorf("last line of %.20q… = %q, want %q", text, got, want)
+		}
+	}
+	if got := lastLine(filepath.Join(t.TempDir(), "none")); !strings.Contains(got, "no such file") {
+		t.Errorf("without a log: %q", got)
+	}
+}

@@ -18,7 +18,7 @@ import (
 // tables. What it doesn't know for certain it leaves to the bridge and the
 // filters there: all else than TCP, other hosts, shaped interfaces, and frames
 // whose source isn't the port's own MAC. So it lets through nothing that the
-// filters would not, and where it is missing, the LAN is slower by a fifth, and no more.
+// filters would not, and where it is missing, the LAN is slower by a fifth.
 //
 // Nothing of it has a name. The program keeps the tables, and the bridge keeps the
 // program: where frames leave a bridge's own device, of which there are none.
