@@ -4,7 +4,7 @@ go 1.26.0
 
 // Each says what for, and who may import it (docs/design.md §4).
 require (
-	github.com/cilium/ebpf v0.22.0 // BPF programs at a jail's sockets and links; jailsetup/permit only
+	github.com/cilium/ebpf v0.22.0 // BPF programs at a jail's sockets and links; jailsetup/permit, network, verify
 	github.com/cloudflare/cfssl v1.6.5 // the test CA; tmcd-mock/pki only
 	github.com/coreos/go-systemd/v22 v22.7.0 // telling systemd, its socket units; supervisor and proxy
 	github.com/elastic/go-seccomp-bpf v1.6.0 // system call numbers and filters in tests and the delay node

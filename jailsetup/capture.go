@@ -35,9 +35,9 @@ experiments have one of that name.
   jailsetup capture jails/demo/lan0 | tcpdump -n -r -
 
 It hears the LAN's bridge: frames that a filter drops at a jail's port are not
-there, and what one jail sends in large pieces is shown in large pieces. As long
-as it listens, and two seconds more, TCP between jails of this host goes by the
-bridge, too, which is slower: else it goes straight from one to the other.
+there, and what one jail sends in large pieces is shown in large pieces. TCP
+between two jails of this host usually goes past the bridge. While this listens,
+and up to two seconds longer, it goes by the bridge, which is slower.
 Nothing is sent. It needs no supervisor.`,
 		Args: exactly(1, "one LAN"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -99,7 +99,7 @@ func findLAN(site jail.Site, name string) (network.Splice, error) {
 	return network.Splice{}, fmt.Errorf("no such LAN on this host (there are: %s)", printable(strings.Join(all, ", ")))
 }
 
-func (o capturing) run(ctx context.Context, site jail.Site, name string, out, say io.Writer) error {
+func (o capturing) run(ctx context.Context, site jail.Site, name string, out, say io.Writer) (err error) {
 	lan, err := findLAN(site, name)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func (o capturing) run(ctx context.Context, site jail.Site, name string, out, sa
 	if err != nil {
 		return err
 	}
-	defer tap.Close()
+	defer func() { err = errors.Join(err, tap.Close()) }()
 	file, lines, err := o.sink(out)
 	if err != nil {
 		return err

@@ -1,12 +1,12 @@
 package measure
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,10 +18,12 @@ import (
 	"emujail/jailsetup/network"
 )
 
-// The two send by turns, so often that a processor which is slow for a while, as
-// one that is shared is, is so for both: their ratio is taken turn by turn.
+// The two take turns so short that what slows a shared processor slows both; the
+// ratio is taken turn by turn. Each bout is of new processes, connections and
+// memory.
 const (
-	lanTurns = 400
+	lanBouts = 4
+	lanTurns = 150
 	lanTurn  = 80 * time.Millisecond
 	lanLead  = 20 * time.Millisecond // before each, not counted
 )
@@ -29,9 +31,12 @@ const (
 // lanTimeout bounds what each program needs to begin.
 const lanTimeout = 10 * time.Second
 
+// lanBegun is how much must have arrived, in bytes, before the first turn.
+const lanBegun = 1 << 20
+
 // algorithm is the congestion control of both: one that every jail may choose. It
 // is set for a whole namespace, before a connection is made: one that begins with
-// bbr, the default of many kernels, keeps bbr's timers after it has changed.
+// bbr, some hosts' default, keeps bbr's timers after it has changed.
 const algorithm = "reno"
 
 // lanRate sends by TCP from one jail to another, and from one bare network
@@ -40,47 +45,73 @@ func lanRate(ctx context.Context, h *host, f *Figure) error {
 	if _, err := exec.LookPath("iperf3"); err != nil {
 		return fmt.Errorf("%w (apt-get install iperf3)", err)
 	}
-	ours, err := h.lanFlow(ctx)
-	if err != nil {
-		return fmt.Errorf("LAN: %w", err)
-	}
-	defer ours.close()
-	theirs, err := bareFlow(ctx)
-	if err != nil {
-		return fmt.Errorf("veth pair: %w", err)
-	}
-	defer theirs.close()
-	var a, b, ratios []float64
-	for n := range lanTurns {
-		pair := [...]*flow{ours, theirs}
-		if n%2 == 1 {
-			slices.Reverse(pair[:])
+	var ours, theirs, ratios []float64
+	for range lanBouts {
+		err := lanBout(ctx, h, func(a, b float64) {
+			ours, theirs, ratios = append(ours, a), append(theirs, b), append(ratios, a/b)
+		})
+		if err != nil {
+			return err
 		}
-		rates := map[*flow]float64{}
-		for _, one := range pair {
-			if rates[one], err = one.turn(ctx); err != nil {
-				return err
-			}
-		}
-		a, b = append(a, rates[ours]), append(b, rates[theirs])
-		ratios = append(ratios, rates[ours]/rates[theirs])
 	}
-	f.Value = middle(ratios)
-	f.note("LAN %.1f Gbit/s, veth pair %.1f Gbit/s, both %s, medians of %d turns of %v", middle(a)/1e9, middle(b)/1e9, algorithm, lanTurns, lanTurn)
+	f.Value = median(ratios)
+	f.note("LAN %.1f Gbit/s, veth pair %.1f Gbit/s, both %s, what arrives, medians of %d times %d turns of %v",
+		median(ours)/1e9, median(theirs)/1e9, algorithm, lanBouts, lanTurns, lanTurn)
 	return nil
 }
 
-// middle is the median.
-func middle(list []float64) float64 {
-	slices.Sort(list)
-	return list[len(list)/2]
+// lanBout has both send, and tells what arrives in each turn, in bits a second.
+func lanBout(ctx context.Context, h *host, tell func(ours, theirs float64)) error {
+	ours, err := newFlow("LAN", h.o.Dir)
+	if err != nil {
+		return err
+	}
+	defer ours.close()
+	theirs, err := newFlow("veth pair", h.o.Dir)
+	if err != nil {
+		return err
+	}
+	defer theirs.close()
+	if err := ours.overLAN(ctx, h); err != nil {
+		return ours.fail(err)
+	}
+	if err := theirs.overVeth(ctx); err != nil {
+		return theirs.fail(err)
+	}
+	flows := [...]*flow{ours, theirs}
+	for n := range lanTurns {
+		var rates [2]float64
+		for i := range flows {
+			k := (n + i) % 2
+			if rates[k], err = flows[k].turn(ctx); err != nil {
+				return flows[k].fail(err)
+			}
+		}
+		tell(rates[0], rates[1])
+	}
+	return nil
 }
 
 // flow is an iperf3 that sends to another for as long as it is let.
 type flow struct {
+	name      string
 	sender    *os.Process // stopped between turns
-	link      string      // that it sends by
+	receiver  int         // a process where it arrives
+	link      string      // by which it arrives there
 	processes []*exec.Cmd // to kill, in this order
+	said      *os.File    // by these, when something is wrong
+}
+
+func newFlow(name, dir string) (*flow, error) {
+	said, err := os.CreateTemp(dir, "said")
+	return &flow{name: name, said: said}, err
+}
+
+// start starts a program that close ends.
+func (f *flow) start(cmd *exec.Cmd) error {
+	cmd.Stderr = f.said
+	f.processes = append([]*exec.Cmd{cmd}, f.processes...)
+	return cmd.Start()
 }
 
 // close ends it.
@@ -94,23 +125,29 @@ func (f *flow) close() {
 			_ = cmd.Wait()
 		}
 	}
+	f.processes = nil
+	_ = f.said.Close() // its directory goes with it
 }
 
-// start starts a program that close ends.
-func (f *flow) start(cmd *exec.Cmd) error {
-	f.processes = append([]*exec.Cmd{cmd}, f.processes...)
-	return cmd.Start()
+// fail tells which it was, and what its programs said.
+func (f *flow) fail(err error) error {
+	text := make([]byte, 4096)
+	n, _ := f.said.ReadAt(text, 0) // that there is less is no error
+	if text = bytes.TrimSpace(text[:n]); len(text) > 0 {
+		return fmt.Errorf("%s: %w: %s", f.name, err, text)
+	}
+	return fmt.Errorf("%s: %w", f.name, err)
 }
 
-// turn lets it send, and returns how much it sent, in bits a second.
+// turn lets it send, and returns how much arrived, in bits a second.
 func (f *flow) turn(ctx context.Context) (float64, error) {
 	if err := f.sender.Signal(syscall.SIGCONT); err != nil {
-		return 0, fmt.Errorf("iperf3 by %s: %w", f.link, err)
+		return 0, fmt.Errorf("let iperf3 go on: %w", err)
 	}
 	if err := wait(ctx, lanLead); err != nil {
 		return 0, err
 	}
-	before, err := f.sent()
+	before, err := f.arrived()
 	if err != nil {
 		return 0, err
 	}
@@ -118,73 +155,106 @@ func (f *flow) turn(ctx context.Context) (float64, error) {
 	if err := wait(ctx, lanTurn); err != nil {
 		return 0, err
 	}
-	after, err := f.sent()
+	after, err := f.arrived()
 	if err != nil {
 		return 0, err
 	}
 	took := time.Since(began)
 	if after == before {
-		return 0, fmt.Errorf("iperf3 sends nothing by %s", f.link)
+		return 0, errors.New("nothing arrives of what iperf3 sends")
 	}
 	return 8 * float64(after-before) / took.Seconds(), f.sender.Signal(syscall.SIGSTOP)
 }
 
-// sent is what has left by the link, in bytes.
-func (f *flow) sent() (uint64, error) {
-	list, err := network.Counters(f.sender.Pid)
+// arrived is what has come in by the link, in bytes.
+func (f *flow) arrived() (uint64, error) {
+	list, err := network.Counters(f.receiver)
 	if err != nil {
 		return 0, err
 	}
 	for _, c := range list {
 		if c.Name == f.link {
-			return c.OutBytes, nil
+			return c.InBytes, nil
 		}
 	}
-	return 0, fmt.Errorf("no link %s where iperf3 sends", f.link)
+	return 0, fmt.Errorf("no link %s where iperf3 receives", f.link)
 }
 
-// lanFlow goes from the first jail to the second.
-func (h *host) lanFlow(ctx context.Context) (f *flow, err error) {
+// overLAN makes it go from the first jail to the second.
+func (f *flow) overLAN(ctx context.Context, h *host) error {
 	if err := h.bootAll(ctx, h.vnodes[:2]); err != nil {
-		return nil, err
+		return err
 	}
 	var ends [2]jail.Record
 	for i := range ends {
+		var err error
 		if ends[i], err = h.record(h.vnodes[i]); err != nil {
-			return nil, err
+			return err
 		}
 		if err := setAlgorithm(ends[i].PID); err != nil {
-			return nil, fmt.Errorf("%s: %w", h.vnodes[i], err)
+			return fmt.Errorf("%s: %w", h.vnodes[i], err)
 		}
 	}
-	f = &flow{link: "eth1"}
-	err = f.begin(ctx, h.program(ctx, "enter", "-T", h.vnodes[1], "iperf3", "-s"), ends[1].PID,
-		h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "0"))
-	if err == nil {
-		f.sender, err = findIn(ctx, ends[0].CgroupDir, "iperf3")
+	f.receiver, f.link = ends[1].PID, "eth1"
+	if err := f.serve(ctx, h.program(ctx, "enter", "-T", h.vnodes[1], "iperf3", "-s")); err != nil {
+		return err
 	}
-	if err != nil {
-		f.close()
-		return nil, err
+	if err := f.start(h.program(ctx, "enter", "-T", h.vnodes[0], "iperf3", "-c", "10.1.1.2", "-t", "0")); err != nil {
+		return err
 	}
-	return f, f.sender.Signal(syscall.SIGSTOP)
+	var err error
+	if f.sender, err = findIn(ctx, ends[0].CgroupDir, "iperf3"); err != nil {
+		return err
+	}
+	return f.begin(ctx)
 }
 
-// begin starts the server, and the client once the server, which is in the
-// network namespace of this process, listens.
-func (f *flow) begin(ctx context.Context, server *exec.Cmd, at int, client *exec.Cmd) error {
+// overVeth makes it go from one new network namespace to another over a veth
+// pair.
+func (f *flow) overVeth(ctx context.Context) error {
+	var pids [2]int
+	for i := range pids {
+		end := inNewNet(ctx)
+		if err := f.start(end); err != nil {
+			return err
+		}
+		pids[i] = end.Process.Pid
+	}
+	if err := errors.Join(join(ctx, pids[0], pids[1]), setAlgorithm(pids[0]), setAlgorithm(pids[1])); err != nil {
+		return err
+	}
+	f.receiver, f.link = pids[1], "bare1"
+	if err := f.serve(ctx, in(ctx, pids[1], "iperf3", "-s")); err != nil {
+		return err
+	}
+	client := in(ctx, pids[0], "iperf3", "-c", "10.99.0.2", "-t", "0")
+	if err := f.start(client); err != nil {
+		return err
+	}
+	f.sender = client.Process // nsenter becomes what it starts
+	return f.begin(ctx)
+}
+
+// serve starts the server and waits until it listens.
+func (f *flow) serve(ctx context.Context, server *exec.Cmd) error {
 	if err := f.start(server); err != nil {
 		return err
 	}
-	if err := awaitListener(ctx, at); err != nil {
-		return err
-	}
-	return f.start(client)
+	return awaitListener(ctx, f.receiver)
+}
+
+// begin waits until it is under way, and stops it.
+func (f *flow) begin(ctx context.Context) error {
+	err := await(ctx, "a transfer", func() (bool, error) {
+		n, err := f.arrived()
+		return n >= lanBegun, err
+	})
+	return errors.Join(err, f.sender.Signal(syscall.SIGSTOP))
 }
 
 // awaitListener waits for an iperf3 that serves.
 func awaitListener(ctx context.Context, pid int) error {
-	const port, listens = ":1451 ", " 0A " // 5201, as /proc/net/tcp has it
+	const port, listens = ":1451 ", " 0A " // 5201 and LISTEN, as /proc/net/tcp has them
 	return await(ctx, "an iperf3 that listens", func() (bool, error) {
 		for _, table := range [...]string{"tcp", "tcp6"} {
 			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
@@ -240,34 +310,6 @@ func setAlgorithm(pid int) error {
 	return network.In(ns, func() error {
 		return os.WriteFile("/proc/sys/net/ipv4/tcp_congestion_control", []byte(algorithm), 0)
 	})
-}
-
-// bareFlow goes from one new network namespace to another over a veth pair.
-func bareFlow(ctx context.Context) (*flow, error) {
-	f := &flow{link: "bare0"}
-	var pids [2]int
-	for i := range pids {
-		end := inNewNet(ctx)
-		if err := f.start(end); err != nil {
-			f.close()
-			return nil, err
-		}
-		pids[i] = end.Process.Pid
-	}
-	err := join(ctx, pids[0], pids[1])
-	for _, pid := range pids {
-		err = errors.Join(err, setAlgorithm(pid))
-	}
-	if err == nil {
-		client := in(ctx, pids[0], "iperf3", "-c", "10.99.0.2", "-t", "0")
-		err = f.begin(ctx, in(ctx, pids[1], "iperf3", "-s"), pids[1], client)
-		f.sender = client.Process // nsenter becomes what it starts
-	}
-	if err != nil {
-		f.close()
-		return nil, err
-	}
-	return f, f.sender.Signal(syscall.SIGSTOP)
 }
 
 // inNewNet is a process that does nothing but have a network namespace.

@@ -21,6 +21,7 @@
 package measure
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -72,7 +73,7 @@ func table() []measurement {
 		{Figure{Name: "mem_inside", Unit: "MiB", Limit: 4}, "PSS of an idle jail's init, syslogd, cron and sshd, mean of 20, after 60 s", 20, plain, memoryInside},
 		{Figure{Name: "adoption", Unit: "s", Limit: 1}, "a killed supervisor's successor has 20 jails again", 20, plain, adoption},
 		{Figure{Name: "enter", Unit: "ms", Limit: 50}, "jailsetup enter, from its start to the prompt", 1, plain, entering},
-		{Figure{Name: "lan", Limit: 0.9, Least: true}, "TCP between two jails, as a share of a bare veth pair", 2, plain, lanRate},
+		{Figure{Name: "lan", Limit: 0.9, Least: true}, "TCP over IPv4 between two jails, as a share of a bare veth pair", 2, plain, lanRate},
 	}, shaping(), []measurement{
 		{Figure{Name: "neighbour", Limit: 2}, "how long sshd takes to answer beside a fork bomb, a memory hog and a disk filler, as a share of it in peace, the worst", 2, plain, neighbour},
 	}, configured(), traffic())
@@ -153,9 +154,9 @@ func (f *Figure) ratio(what string, ours []time.Duration, peer string, theirs []
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-func median(values []time.Duration) time.Duration { return quantile(values, 0.5) }
+func median[T cmp.Ordered](values []T) T { return quantile(values, 0.5) }
 
-func quantile(values []time.Duration, q float64) time.Duration {
+func quantile[T cmp.Ordered](values []T, q float64) T {
 	sorted := slices.Sorted(slices.Values(values))
 	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
 }

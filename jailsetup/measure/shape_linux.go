@@ -180,8 +180,7 @@ func shapeDelay(ctx context.Context, h *host, f *Figure) error {
 		f.note("%.2f %%: %d of %d arrived; off by %.3f ms in the median, %.3f ms at p99",
 			values[len(values)-1], len(off), delayPackets, ms(quantile(off, 0.5)), ms(quantile(off, 0.99)))
 	}
-	slices.Sort(values)
-	f.Value = values[delayTurns/2]
+	f.Value = median(values)
 	return nil
 }
 

@@ -320,9 +320,7 @@ func bulk(ctx context.Context, h *host, f *Figure) error {
 		}
 		ours, theirs = append(ours, own), append(theirs, peer)
 	}
-	slices.Sort(ours)
-	slices.Sort(theirs)
-	a, b := ours[bulkRounds/2], theirs[bulkRounds/2]
+	a, b := median(ours), median(theirs)
 	f.Value = a / b
 	f.note("trafgen %.1f Gbit/s, iperf3 %.1f Gbit/s, %d times by turns", a/1e9, b/1e9, bulkRounds)
 	return nil
@@ -355,8 +353,7 @@ func (h *host) flatOut(ctx context.Context) (float64, error) {
 	if len(rates) < 3 {
 		return 0, fmt.Errorf("the sink has %d seconds with traffic, want 3", len(rates))
 	}
-	slices.Sort(rates)
-	return rates[len(rates)/2], nil
+	return median(rates), nil
 }
 
 // rateTimeout bounds one client, with the server's beginning.

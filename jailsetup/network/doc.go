@@ -17,8 +17,9 @@
 // experiment's namespace holds a bridge per LAN and routes nothing. At each
 // port frames with a foreign source are dropped, and all but IPv4, ARP and (in
 // experiments) IPv6 (S6, peers.md T17). The rules stand before a link does and
-// need no process of ours (T23). TCP between two jails of a LAN goes past its
-// bridge, which is what makes it nearly as fast as a pair of links (straight).
+// need no process of ours (T23). TCP over IPv4 between two jails of a LAN goes
+// past its bridge, which makes it nearly as fast as a bare pair of links
+// (straight_linux.go).
 //
 // The deeds are [plan.Step] values: [HostControl] once a host; then for each
 // jail [Inside], [SharedAddress], [ControlLink], [ExperimentNamespace], [ExperimentLink], in

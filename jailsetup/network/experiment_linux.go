@@ -282,6 +282,20 @@ func (s ExperimentLink) setUp(h *netlink.Handle, l netlink.Link) error {
 	return nil
 }
 
+// leaveLAN ends the straight way to an interface on a LAN; the way from it goes
+// with the link.
+func (u experimentLinkUndo) leaveLAN(ctx context.Context, h *netlink.Handle) error {
+	if u.LAN == "" {
+		return nil
+	}
+	unlock, err := lock(ctx, u.RunDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return leaveLAN(h, u.LAN, u.Link, u.MAC)
+}
+
 func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 	if err := checkPin(u.Pin); err != nil {
 		return err
@@ -303,12 +317,7 @@ func undoExperimentLink(ctx context.Context, u experimentLinkUndo) error {
 			return err
 		}
 		defer h.Close()
-		if u.LAN != "" {
-			if err := bend(h, u.LAN, u.Link, u.MAC); err != nil {
-				return err
-			}
-		}
-		return deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group)
+		return errors.Join(u.leaveLAN(ctx, h), deleteJailLinks(ctx, h, u.VNode, u.Link, u.Group))
 	})
 	if err != nil || u.LAN == "" && u.Bridge == "" {
 		return err

@@ -274,6 +274,20 @@ func addNeighbour(h *netlink.Handle, link netlink.Link, a netip.Addr, mac MAC) e
 	return nil
 }
 
+// fixPort has the bridge know which port a MAC is at, for good: by the straight
+// way it hears nothing of it, would forget it, and show every port what is for
+// this one; and what comes from another host in its name changes nothing.
+func fixPort(h *netlink.Handle, port netlink.Link, mac MAC) error {
+	err := h.NeighSet(&netlink.Neigh{
+		LinkIndex: port.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP,
+		Flags: netlink.NTF_MASTER | netlink.NTF_STICKY, HardwareAddr: net.HardwareAddr(mac[:]),
+	})
+	if err != nil {
+		return fmt.Errorf("fix %s at port %s: %w", mac, port.Attrs().Name, err)
+	}
+	return nil
+}
+
 func addRoute(h *netlink.Handle, r *netlink.Route) error {
 	if err := h.RouteReplace(r); err != nil {
 		return fmt.Errorf("add route %s: %w", r, err)

@@ -15,16 +15,20 @@ import (
 )
 
 // Tap hears every frame of a LAN on this host, as its bridge sees them: what a
-// filter has dropped at a port is not there. It sends nothing.
+// filter has dropped at a port is not there. While it is open, and up to two
+// seconds longer, nothing goes past the bridge. It sends nothing.
 type Tap struct {
 	file    *os.File
 	raw     syscall.RawConn
 	runDir  string
 	pin     string
 	bridge  string
-	inode   uint64    // of the namespace
-	heard   time.Time // when what jails send straight to each other was last led here
+	inode   uint64 // of the namespace
 	control []byte
+
+	straight *straight     // the LAN's; nil: not found yet. keepPausing's
+	stop     chan struct{} // closed by Close
+	stopped  chan error    // what went wrong until then
 }
 
 // tapBuffer is what may wait to be read, in bytes.
@@ -54,13 +58,15 @@ func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.hear(); err != nil {
+	if err := t.pause(); err != nil {
 		return nil, errors.Join(err, unix.Close(fd))
 	}
 	t.file = os.NewFile(uintptr(fd), "tap of "+lan)
 	if t.raw, err = t.file.SyscallConn(); err != nil {
 		return nil, errors.Join(err, t.file.Close())
 	}
+	t.stop, t.stopped = make(chan struct{}), make(chan error, 1)
+	go func() { t.stopped <- t.keepPausing() }() // until Close, which waits for it
 	return t, nil
 }
 
@@ -92,13 +98,40 @@ func inodeOf(f *os.File) (uint64, error) {
 	return st.Ino, err
 }
 
-// hear leads here, from time to time, what jails send straight to each other
-// (see straight). Ports that came since are led here with the others.
-func (t *Tap) hear() error {
-	if time.Since(t.heard) < hearFor/4 {
-		return nil
+// keepPausing keeps the straight ways of the LAN paused until Close, also while
+// nobody reads: what finds no room is then counted. Ports that come later are
+// paused with the others.
+func (t *Tap) keepPausing() error {
+	tick := time.NewTicker(pauseFor / 4)
+	defer tick.Stop()
+	paused := time.Now()
+	var failed error // the first time
+	for {
+		select {
+		case <-t.stop:
+			if t.straight != nil {
+				t.straight.Close()
+			}
+			return failed
+		case <-tick.C:
+		}
+		err := t.pause()
+		if late := time.Since(paused); err == nil && t.straight != nil && late > pauseFor {
+			err = fmt.Errorf("what jails sent to each other may be missing: the tap was stopped for %v", late.Round(time.Second))
+		}
+		if failed == nil {
+			failed = err
+		}
+		paused = time.Now()
 	}
-	t.heard = time.Now()
+}
+
+// pause looks for the LAN's straight ways until it has them: to look waits for
+// whoever makes or removes links.
+func (t *Tap) pause() error {
+	if t.straight != nil {
+		return t.straight.pauseNow()
+	}
 	ns, err := openPin(t.runDir, t.pin)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // see Gone
@@ -112,17 +145,17 @@ func (t *Tap) hear() error {
 		if bridge == nil || err != nil {
 			return err
 		}
-		return hear(h, bridge)
+		if t.straight, err = straightOf(h, bridge); t.straight == nil || err != nil {
+			return err
+		}
+		return t.straight.pauseNow()
 	})
 }
 
-// Read waits for a frame, at most until the deadline, which is less than a
-// second away; os.ErrDeadlineExceeded says that none came. length is the frame's own, also of one that is longer
+// Read waits for a frame, at most until the deadline; os.ErrDeadlineExceeded
+// says that none came. length is the frame's own, also of one that is longer
 // than the buffer.
 func (t *Tap) Read(buf []byte, deadline time.Time) (n, length int, at time.Time, err error) {
-	if err := t.hear(); err != nil {
-		return 0, 0, at, err
-	}
 	if err := t.file.SetReadDeadline(deadline); err != nil {
 		return 0, 0, at, err
 	}
@@ -178,5 +211,9 @@ func (t *Tap) Gone() bool {
 	return err != nil || inode != t.inode
 }
 
-// Close ends the tap.
-func (t *Tap) Close() error { return t.file.Close() }
+// Close ends the tap. It also says if the tap didn't hear all, since what goes
+// straight could not be led here.
+func (t *Tap) Close() error {
+	close(t.stop)
+	return errors.Join(<-t.stopped, t.file.Close())
+}

@@ -87,12 +87,12 @@ func attach(target int, kind ebpf.ProgramType, at ebpf.AttachType, code asm.Inst
 	return nil
 }
 
-// ProgramName is what bpftool and tc show of ours.
-const ProgramName = "emujail"
+// programName is what bpftool shows of this package's.
+const programName = "emujail"
 
 func load(kind ebpf.ProgramType, at ebpf.AttachType, code asm.Instructions) (*ebpf.Program, error) {
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Name: ProgramName, Type: kind, AttachType: at, Instructions: code, License: "none",
+		Name: programName, Type: kind, AttachType: at, Instructions: code, License: "none",
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load program for %s: %w", at, err)

@@ -24,10 +24,6 @@ import (
 // refused by the system call filter: a packet socket that hands over a frame to
 // be cut in pieces, which are no socket's any more, and one that skips the
 // queueing layer.
-//
-// A filter of the classic kind takes half a millisecond to attach; a program of
-// its own on the device (tcx) waits for a grace period, 7 to 13 ms in which no
-// other link on the host can be changed.
 type Capture struct {
 	Ends []network.HostEnd
 }
@@ -53,33 +49,12 @@ func (c Capture) Do(context.Context, *plan.State) error {
 	defer prog.Close()
 	var errs []error
 	for _, e := range c.Ends {
-		err := e.In(func(h *netlink.Handle, l netlink.Link) error { return filterIngress(h, l.Attrs().Index, prog) })
+		err := e.In(func(h *netlink.Handle, l netlink.Link) error { return network.PlaceCapture().Attach(h, l, prog) })
 		if err != nil {
 			errs = append(errs, fmt.Errorf("filter what %s sends: %w", e.Inside, err))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// filterIngress has the program judge each frame that arrives by the link.
-func filterIngress(h *netlink.Handle, index int, prog *ebpf.Program) error {
-	const need = "the kernel must have clsact and cls_bpf"
-	err := h.QdiscAdd(&netlink.Clsact{QdiscAttrs: netlink.QdiscAttrs{
-		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT,
-	}})
-	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("set clsact: %w (%s)", err, need)
-	}
-	err = h.FilterReplace(&netlink.BpfFilter{
-		FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Priority: 1, Protocol: unix.ETH_P_ALL,
-		},
-		Fd: prog.FD(), Name: ProgramName, DirectAction: true,
-	})
-	if err != nil {
-		return fmt.Errorf("attach filter: %w (%s)", err, need)
-	}
-	return nil
 }
 
 // CaptureInside is the step that drops it where it leaves, for links that are

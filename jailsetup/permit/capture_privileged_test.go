@@ -115,8 +115,9 @@ func (g guest) inject(t *testing.T, to guest) {
 			return err
 		}
 		defer unix.Close(fd)
-		frame := slices.Concat(to.link.MAC[:], g.link.MAC[:], []byte{0x08, 0x00}, ipv4(g, to, injected))
-		for range 3 {
+		// TCP may take another way to the other than UDP.
+		for _, proto := range [...]byte{unix.IPPROTO_UDP, unix.IPPROTO_TCP, unix.IPPROTO_UDP} {
+			frame := slices.Concat(to.link.MAC[:], g.link.MAC[:], []byte{0x08, 0x00}, ipv4(g, to, proto, injected))
 			// Refused at once, or lost on the way: what arrives is what counts.
 			_ = unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: l.Index, Halen: 6})
 		}
@@ -130,11 +131,11 @@ func (g guest) inject(t *testing.T, to guest) {
 	})
 }
 
-// ipv4 is a UDP packet, without checksum of its data.
-func ipv4(from, to guest, data []byte) []byte {
+// ipv4 is a packet with UDP's header, without checksum of its data.
+func ipv4(from, to guest, proto byte, data []byte) []byte {
 	src, dst := from.link.Addrs[0].Addr().As4(), to.link.Addrs[0].Addr().As4()
 	n := byte(20 + 8 + len(data))
-	head := []byte{0x45, 0, 0, n, 0, 0, 0, 0, 64, unix.IPPROTO_UDP, 0, 0}
+	head := []byte{0x45, 0, 0, n, 0, 0, 0, 0, 64, proto, 0, 0}
 	head = slices.Concat(head, src[:], dst[:])
 	sum := uint32(0)
 	for i := 0; i < len(head); i += 2 {

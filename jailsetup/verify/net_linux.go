@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/network"
-	"emujail/jailsetup/permit"
 )
 
 // within runs fn on a thread in the jail's network namespace.
@@ -224,8 +223,8 @@ func captureHeld(f *Facts) error {
 	return nil
 }
 
-// heldOutside tells whether a program judges what arrives at the host's end of
-// the jail's n-th interface.
+// heldOutside tells whether permit.Capture's program judges what arrives at the
+// host's end of the jail's n-th interface.
 func (f *Facts) heldOutside(n int) (bool, error) {
 	control, err := f.Site.Network()
 	if err != nil {
@@ -242,11 +241,8 @@ func (f *Facts) heldOutside(n int) (bool, error) {
 	}
 	held := false
 	err = end.In(func(h *netlink.Handle, l netlink.Link) error {
-		filters, err := h.FilterList(l, netlink.HANDLE_MIN_INGRESS)
-		for _, filter := range filters {
-			bpf, is := filter.(*netlink.BpfFilter)
-			held = held || is && bpf.Name == permit.ProgramName
-		}
+		there, err := network.PlaceCapture().Find(h, l)
+		held = there != nil
 		return err
 	})
 	return held, err
