@@ -50,7 +50,7 @@ func (p Place) Attach(h *netlink.Handle, l netlink.Link, program *ebpf.Program) 
 
 // Find is the program that stands there, nil if none does.
 func (p Place) Find(h *netlink.Handle, l netlink.Link) (*netlink.BpfFilter, error) {
-	list, err := h.FilterList(l, p.Parent)
+	list, err := whole(func() ([]netlink.Filter, error) { return h.FilterList(l, p.Parent) })
 	if err != nil && !isGone(err) {
 		return nil, fmt.Errorf("list filters of %s: %w", l.Attrs().Name, err)
 	}
