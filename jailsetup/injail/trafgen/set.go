@@ -54,10 +54,11 @@ type Options struct {
 type Set struct {
 	opt Options
 
-	mu    sync.Mutex
-	flows []*flow
-	ctx   context.Context // of Run, nil before it
-	work  sync.WaitGroup  // the flows that run
+	mu      sync.Mutex
+	flows   []*flow
+	ctx     context.Context // of Run, nil before it
+	work    sync.WaitGroup  // the flows that run
+	changed chan struct{}   // the flows are others
 }
 
 // Status is what a flow is doing now.
@@ -82,7 +83,7 @@ func New(recs []protocol.TrafGen, o Options) (*Set, error) {
 	if o.Period == 0 {
 		o.Period = time.Second
 	}
-	s := &Set{opt: o}
+	s := &Set{opt: o, changed: make(chan struct{}, 1)}
 	return s, s.Update(recs)
 }
 
@@ -111,6 +112,10 @@ func (s *Set) Update(recs []protocol.TrafGen) error {
 	}
 	s.end(s.flows) // first: a new flow may want an old one's port
 	s.flows = next
+	select {
+	case s.changed <- struct{}{}:
+	default: // it is still to be seen
+	}
 	if s.ctx != nil {
 		s.startAll()
 	}
@@ -208,11 +213,22 @@ func (s *Set) Run(ctx context.Context) {
 	s.work.Wait()
 }
 
-// report writes all flows' lines each period.
+// report writes all flows' lines each period. Without flows it waits for some,
+// and wakes no processor: most jails have none.
 func (s *Set) report(ctx context.Context) {
 	tick := time.NewTicker(s.opt.Period)
 	defer tick.Stop()
 	for {
+		if len(s.all()) == 0 {
+			tick.Stop()
+			select {
+			case <-ctx.Done():
+				return
+			case <-s.changed:
+			}
+			tick.Reset(s.opt.Period)
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			return

@@ -2,10 +2,12 @@ package trafgen
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"net"
 	"os"
@@ -389,6 +391,35 @@ func TestUpdate(t *testing.T) {
 	}
 	if err := p.Deliver(p.ctx, event.Event{Object: "cbr1", Action: "START"}); !errors.Is(err, ErrObject) {
 		t.Errorf("a flow that is gone: %v", err)
+	}
+}
+
+// TestReportsWhileThereAreFlows: also of those that come to a set that had none.
+func TestReportsWhileThereAreFlows(t *testing.T) {
+	p := newSet(t)
+	lines := func() int {
+		text, err := os.ReadFile(filepath.Join(p.logs, "null0.json"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		return bytes.Count(text, []byte("\n"))
+	}
+	for range 2 {
+		time.Sleep(250 * time.Millisecond) // some periods of nothing
+		before := lines()
+		if err := p.Update(records(t, "udp", "cbr0", "null0")); err != nil {
+			t.Fatal(err)
+		}
+		bound, cancel := context.WithTimeout(p.ctx, 5*time.Second)
+		defer cancel()
+		if err := p.Bound(bound); err != nil {
+			t.Fatal(err)
+		}
+		p.event("cbr0", "START", "INTERVAL=0.002 PACKETSIZE=100")
+		until(t, "null0 tells more", func() bool { return lines() > before+2 })
+		if err := p.Update(nil); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
