@@ -90,6 +90,9 @@ func (a *agents) subscription() said {
 		names = append(names, g.Name+"="+event.TrafGen)
 	}
 	for _, p := range a.programs.Status() {
+		if p.Name == startup {
+			continue // no event's object, and there or not by when it was run
+		}
 		names = append(names, p.Name+"="+event.Program)
 	}
 	experiment, key := a.credentials()
