@@ -130,7 +130,7 @@ func (s Splice) makePair(ctx context.Context, ns *os.File, e SpliceEnds) error {
 	if err != nil {
 		return fmt.Errorf("find %s: %w", e.LAN, err)
 	}
-	if err := bend(h, lanBridge(s.LAN, s.Tag), e.Jail, s.MAC); err != nil {
+	if err := bend(h, lanBridge(s.LAN, s.Tag), jail, s.MAC); err != nil {
 		return err
 	}
 	if err := h.LinkSetNoMaster(jail); err != nil {

@@ -112,8 +112,12 @@ func (s *straight) openTables(program *ebpf.Program) error {
 	return nil
 }
 
-// Close closes the descriptors. What stands at links remains.
+// Close closes the descriptors, of a nil straight none. What stands at links
+// remains.
 func (s *straight) Close() {
+	if s == nil {
+		return
+	}
 	for _, m := range [...]*ebpf.Map{s.ports, s.alive, s.pause} {
 		if m != nil {
 			_ = m.Close() // fails only for a descriptor that isn't one
@@ -142,9 +146,7 @@ func straighten(h *netlink.Handle, bridge, port netlink.Link, mac MAC) error {
 			err = s.attach(h, keptAt(), bridge, MAC{})
 		}
 	}
-	if s != nil {
-		defer s.Close()
-	}
+	defer s.Close()
 	if err != nil {
 		return fmt.Errorf("straight ways of %s: %w", bridge.Attrs().Name, err)
 	}
@@ -159,17 +161,12 @@ func straighten(h *netlink.Handle, bridge, port netlink.Link, mac MAC) error {
 }
 
 // bend ends the straight way to and from a jail's interface: its frames go by
-// the bridge, and by whatever stands before it. bridge and port are names. The
-// caller holds the lock.
-func bend(h *netlink.Handle, bridge, port string, mac MAC) error {
-	end, err := h.LinkByName(port)
-	if err != nil {
-		return fmt.Errorf("find %s: %w", port, err)
+// the bridge, and by whatever stands before it. The caller holds the lock.
+func bend(h *netlink.Handle, bridge string, port netlink.Link, mac MAC) error {
+	if err := placeStraight.Remove(h, port); err != nil {
+		return fmt.Errorf("end straight way from %s: %w", port.Attrs().Name, err)
 	}
-	if err := placeStraight.Remove(h, end); err != nil {
-		return fmt.Errorf("end straight way from %s: %w", port, err)
-	}
-	return leaveLAN(h, bridge, port, mac)
+	return leaveLAN(h, bridge, port.Attrs().Name, mac)
 }
 
 // leaveLAN ends the straight way to a jail's interface. That there is no such

@@ -58,11 +58,12 @@ func OpenTap(runDir, experiment, lan string, tag int) (*Tap, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.pause(); err != nil {
-		return nil, errors.Join(err, unix.Close(fd))
-	}
 	t.file = os.NewFile(uintptr(fd), "tap of "+lan)
-	if t.raw, err = t.file.SyscallConn(); err != nil {
+	if t.raw, err = t.file.SyscallConn(); err == nil {
+		err = t.pause()
+	}
+	if err != nil {
+		t.straight.Close()
 		return nil, errors.Join(err, t.file.Close())
 	}
 	t.stop, t.stopped = make(chan struct{}), make(chan error, 1)
@@ -109,9 +110,7 @@ func (t *Tap) keepPausing() error {
 	for {
 		select {
 		case <-t.stop:
-			if t.straight != nil {
-				t.straight.Close()
-			}
+			t.straight.Close()
 			return failed
 		case <-tick.C:
 		}
