@@ -2,7 +2,9 @@ package network
 
 import (
 	"encoding/binary"
+	"slices"
 
+	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"golang.org/x/sys/unix"
 )
@@ -46,7 +48,7 @@ const verdictNext = -1
 // bytes, R8 the other port. It tells a frame
 // that a packet socket made from TCP's own, and leaves it to who judges those.
 func (s *straight) code(mac MAC) asm.Instructions {
-	return asm.Instructions{
+	return slices.Concat(asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
 		asm.LoadMem(asm.R1, asm.R6, skbSock, asm.DWord),
 		asm.JEq.Imm(asm.R1, 0, "no packet socket"), // the kernel's own, or forwarded
@@ -75,11 +77,7 @@ func (s *straight) code(mac MAC) asm.Instructions {
 
 		// Does somebody listen (pauseNow)?
 		asm.StoreImm(asm.R10, stackPause, 0, asm.Word),
-		asm.LoadMapPtr(asm.R1, s.pause.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, stackPause),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "next"),
+	}, lookUp(s.pause, stackPause), asm.Instructions{
 		asm.LoadMem(asm.R8, asm.R0, 0, asm.DWord),
 		asm.JEq.Imm(asm.R8, 0, "nobody listens"),
 		asm.FnKtimeGetNs.Call(),
@@ -90,20 +88,12 @@ func (s *straight) code(mac MAC) asm.Instructions {
 		asm.StoreMem(asm.R10, stackMAC, asm.R1, asm.Word),
 		asm.LoadMem(asm.R1, asm.R7, frameTo+4, asm.Half),
 		asm.StoreMem(asm.R10, stackMAC+4, asm.R1, asm.Word),
-		asm.LoadMapPtr(asm.R1, s.ports.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, stackMAC),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "next"),
+	}, lookUp(s.ports, stackMAC), asm.Instructions{
 		asm.LoadMem(asm.R8, asm.R0, 0, asm.Word),
 		asm.LoadMem(asm.R1, asm.R6, skbIfindex, asm.Word),
 		asm.JEq.Reg(asm.R8, asm.R1, "next"),
 		asm.StoreMem(asm.R10, stackPort, asm.R8, asm.Word),
-		asm.LoadMapPtr(asm.R1, s.alive.FD()),
-		asm.Mov.Reg(asm.R2, asm.R10),
-		asm.Add.Imm(asm.R2, stackPort),
-		asm.FnMapLookupElem.Call(),
-		asm.JEq.Imm(asm.R0, 0, "next"),
+	}, lookUp(s.alive, stackPort), asm.Instructions{
 
 		// It came as another's, by its MAC: older kernels leave it so, and the jail
 		// would drop it.
@@ -116,5 +106,17 @@ func (s *straight) code(mac MAC) asm.Instructions {
 		asm.Return(),
 		asm.Mov.Imm(asm.R0, verdictNext).WithSymbol("next"),
 		asm.Return(),
+	})
+}
+
+// lookUp leaves in R0 where a table has the value of a key on the stack, or goes
+// on to the next filter.
+func lookUp(table *ebpf.Map, key int32) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMapPtr(asm.R1, table.FD()),
+		asm.Mov.Reg(asm.R2, asm.R10),
+		asm.Add.Imm(asm.R2, key),
+		asm.FnMapLookupElem.Call(),
+		asm.JEq.Imm(asm.R0, 0, "next"),
 	}
 }
