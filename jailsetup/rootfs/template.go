@@ -71,12 +71,26 @@ func (t Template) Ensure(ctx context.Context) (Made, error) {
 	return made, writeList(list, made.Masks) // last: its presence says that the template is whole
 }
 
-func writeList(path string, masks []string) error {
+// writeList makes the list whole or not at all, in a directory of the caller's
+// own first: others may be making the same.
+func writeList(path string, masks []string) (err error) {
 	data, err := json.Marshal(masks)
 	if err != nil {
 		return err
 	}
-	return wholefile.WriteSynced(path, data, 0o600)
+	work, err := os.MkdirTemp(filepath.Dir(path), makingPrefix)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	temp := filepath.Join(work, "masks")
+	if err := wholefile.WriteSynced(temp, data, 0o600); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return wholefile.SyncDir(filepath.Dir(path))
 }
 
 // hash names a template by all that goes into it, and by the host's software:
