@@ -15,8 +15,13 @@ import (
 // Rounds of the measurements.
 const (
 	bootRounds   = 20
+	phaseRounds  = 60
 	linearRounds = 12
+	linearBouts  = 5
 )
+
+// linearRest is how long jails that have come or gone are given.
+const linearRest = 3 * time.Second
 
 // phase is a boot's phase one: from the verb's receipt to the exec of PID 1, and
 // tmcd's part of it, which doesn't count.
@@ -46,7 +51,7 @@ func phaseOne(ctx context.Context, h *host, f *Figure) error {
 	v := h.vnodes[0]
 	var ours, theirs, tmcd []time.Duration
 	parts := map[string][]time.Duration{}
-	for n := range bootRounds + 1 {
+	for n := range phaseRounds + 1 {
 		took, err := peer.run(ctx)
 		if err != nil {
 			return err
@@ -124,36 +129,32 @@ func killing(ctx context.Context, h *host, f *Figure) error {
 	return nil
 }
 
-// linear boots one more jail again and again, beside 4 and beside 49.
+// linear boots one more jail again and again, beside 4 and beside 49, by turns: a
+// machine's fast and slow times are longer than either takes.
 func linear(ctx context.Context, h *host, f *Figure) error {
-	few, err := h.cycles(ctx, 5)
-	if err != nil {
-		return err
+	var few, many []time.Duration
+	var ratios []float64
+	for range linearBouts {
+		a, err := h.cycles(ctx, 5)
+		if err != nil {
+			return err
+		}
+		b, err := h.cycles(ctx, 50)
+		if err != nil {
+			return err
+		}
+		few, many = append(few, a...), append(many, b...)
+		ratios = append(ratios, float64(median(b))/float64(median(a)))
 	}
-	many, err := h.cycles(ctx, 50)
-	if err != nil {
-		return err
-	}
-	f.Value = float64(median(many)) / float64(median(few))
-	f.note("phase one of the 5th jail %.1f ms, of the 50th %.1f ms, %d times each", ms(median(few)), ms(median(many)), len(few))
+	f.Value = median(ratios)
+	f.note("phase one of the 5th jail %.1f ms, of the 50th %.1f ms, %d times %d each by turns, whose ratios are %.2f",
+		ms(median(few)), ms(median(many)), linearBouts, linearRounds, ratios)
 	return nil
 }
 
 // cycles brings the host to so many jails and times the last one.
 func (h *host) cycles(ctx context.Context, jails int) ([]time.Duration, error) {
-	running, err := h.running()
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range h.vnodes[:jails-1] {
-		if running[v] {
-			continue
-		}
-		if _, err := h.boot(ctx, v); err != nil {
-			return nil, err
-		}
-	}
-	if err := h.awaitUp(ctx, h.vnodes[:jails-1]); err != nil { // they configure themselves at the cost of what is timed
+	if err := h.bring(ctx, jails-1); err != nil {
 		return nil, err
 	}
 	var list []time.Duration
@@ -172,4 +173,25 @@ func (h *host) cycles(ctx context.Context, jails int) ([]time.Duration, error) {
 		list = append(list, own)
 	}
 	return list, nil
+}
+
+// bring boots or kills until just the first vnodes run, and lets them and the
+// kernel finish, at whose cost what is timed would be.
+func (h *host) bring(ctx context.Context, jails int) error {
+	running, err := h.running()
+	if err != nil {
+		return err
+	}
+	for _, v := range h.vnodes[jails:] {
+		if !running[v] {
+			continue
+		}
+		if _, err := h.kill(ctx, v); err != nil {
+			return err
+		}
+	}
+	if err := h.bootAll(ctx, h.vnodes[:jails]); err != nil {
+		return err
+	}
+	return wait(ctx, linearRest)
 }
