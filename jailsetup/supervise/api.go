@@ -130,8 +130,8 @@ func Dial(ctx context.Context, s jail.Site) (net.Conn, error) {
 }
 
 // Call sends the request over c and gives each reply to each until the last,
-// whose failure it returns. It reads no byte beyond the last line it needs, so
-// that frames may follow it.
+// whose failure it returns. Of what follows [VerbEnter]'s last line, which is
+// frames, it reads nothing.
 func Call(c net.Conn, req Request, each func(Reply)) error {
 	data, err := json.Marshal(req)
 	if err != nil {
@@ -140,8 +140,12 @@ func Call(c net.Conn, req Request, each func(Reply)) error {
 	if _, err := c.Write(append(data, '\n')); err != nil {
 		return fmt.Errorf("ask the supervisor: %w", err)
 	}
+	var lines io.Reader = c
+	if req.Verb != VerbEnter {
+		lines = bufio.NewReader(c)
+	}
 	for {
-		r, err := readReply(c)
+		r, err := readReply(lines)
 		if err != nil {
 			return fmt.Errorf("hear from the supervisor: %w", err)
 		}
@@ -162,14 +166,13 @@ func Call(c net.Conn, req Request, each func(Reply)) error {
 // maxReplyBytes bounds one reply's line: the list of a full host.
 const maxReplyBytes = 4 << 20
 
-// readReply reads one line, byte by byte from an unbuffered connection: what
-// follows a Ready is not lines.
-func readReply(c io.Reader) (Reply, error) {
+// readReply reads one line, byte by byte, and none beyond.
+func readReply(lines io.Reader) (Reply, error) {
 	var r Reply
 	line := make([]byte, 0, 512)
 	one := make([]byte, 1)
 	for {
-		if _, err := io.ReadFull(c, one); err != nil {
+		if _, err := io.ReadFull(lines, one); err != nil {
 			return r, err
 		}
 		if one[0] == '\n' {
