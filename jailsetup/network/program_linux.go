@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -77,5 +78,28 @@ func (p Place) Remove(h *netlink.Handle, l netlink.Link) error {
 func (p Place) attrs(l netlink.Link) netlink.FilterAttrs {
 	return netlink.FilterAttrs{
 		LinkIndex: l.Attrs().Index, Parent: p.Parent, Handle: p.Handle, Priority: 1, Protocol: unix.ETH_P_ALL,
+	}
+}
+
+// VerdictNext is the verdict of a program that leaves a frame to the next filter.
+const VerdictNext = -1
+
+// Offsets in struct __sk_buff and struct bpf_sock (linux/bpf.h).
+const (
+	skbSock    = 168
+	sockFamily = 4
+)
+
+// IfPacketSocket is where a program tells a frame that a packet socket made: it
+// goes on at the label yes. A frame of no socket at all is the kernel's own, or
+// forwarded, and goes on at the label no; one of another socket, at what
+// follows. R1 is the frame's context; R1 and R2 are used up. A frame keeps its
+// socket across a veth pair, so it is known at either end.
+func IfPacketSocket(yes, no string) asm.Instructions {
+	return asm.Instructions{
+		asm.LoadMem(asm.R1, asm.R1, skbSock, asm.DWord),
+		asm.JEq.Imm(asm.R1, 0, no),
+		asm.LoadMem(asm.R2, asm.R1, sockFamily, asm.Word),
+		asm.JEq.Imm(asm.R2, unix.AF_PACKET, yes),
 	}
 }

@@ -9,15 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in struct __sk_buff and struct bpf_sock (linux/bpf.h).
+// Offsets in struct __sk_buff (linux/bpf.h).
 const (
 	skbLen         = 0
 	skbVLANPresent = 20
 	skbIfindex     = 40
 	skbData        = 76
 	skbDataEnd     = 80
-	skbSock        = 168
-	sockFamily     = 4
 )
 
 // Offsets in a frame: Ethernet, then IPv4.
@@ -41,20 +39,13 @@ const (
 // an interface whose jail raised that sends longer ones, which a bridge cuts.
 const longest = 65535
 
-// verdictNext leaves a frame to the next filter, and then to the bridge.
-const verdictNext = -1
-
 // code is the program of a port with this MAC. R6 is the frame's context, R7 its
-// bytes, R8 the other port. It tells a frame
-// that a packet socket made from TCP's own, and leaves it to who judges those.
+// bytes, R8 the other port. A frame that a packet socket made it leaves to who
+// judges those.
 func (s *straight) code(mac MAC) asm.Instructions {
 	return slices.Concat(asm.Instructions{
 		asm.Mov.Reg(asm.R6, asm.R1),
-		asm.LoadMem(asm.R1, asm.R6, skbSock, asm.DWord),
-		asm.JEq.Imm(asm.R1, 0, "no packet socket"), // the kernel's own, or forwarded
-		asm.LoadMem(asm.R2, asm.R1, sockFamily, asm.Word),
-		asm.JEq.Imm(asm.R2, unix.AF_PACKET, "next"),
-
+	}, IfPacketSocket("next", "no packet socket"), asm.Instructions{
 		asm.LoadMem(asm.R2, asm.R6, skbVLANPresent, asm.Word).WithSymbol("no packet socket"),
 		asm.JNE.Imm(asm.R2, 0, "next"),
 		asm.LoadMem(asm.R2, asm.R6, skbLen, asm.Word),
@@ -104,7 +95,7 @@ func (s *straight) code(mac MAC) asm.Instructions {
 		asm.Mov.Imm(asm.R2, 0),
 		asm.FnRedirectPeer.Call(),
 		asm.Return(),
-		asm.Mov.Imm(asm.R0, verdictNext).WithSymbol("next"),
+		asm.Mov.Imm(asm.R0, VerdictNext).WithSymbol("next"),
 		asm.Return(),
 	})
 }

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
@@ -108,30 +108,15 @@ func attachOnce(index int) error {
 	return attach(index, ebpf.SchedCLS, ebpf.AttachTCXEgress, dropInjected())
 }
 
-// Offsets in struct __sk_buff and struct bpf_sock (linux/bpf.h).
-const (
-	offSkbSock    = 168
-	offSockFamily = 4
-)
+// verdictDrop is the verdict of a program on a link, of either kind.
+const verdictDrop = 2
 
-// Verdicts of a program on a link, of both kinds.
-const (
-	verdictNext = -1
-	verdictDrop = 2
-)
-
-// dropInjected drops a frame whose socket is a packet socket. Frames of no
-// socket at all are the kernel's own, or forwarded. A frame keeps its socket
-// across a veth pair, so it is known at either end.
+// dropInjected drops a frame whose socket is a packet socket.
 func dropInjected() asm.Instructions {
-	return asm.Instructions{
-		asm.LoadMem(asm.R1, asm.R1, offSkbSock, asm.DWord),
-		asm.JEq.Imm(asm.R1, 0, "next"),
-		asm.LoadMem(asm.R2, asm.R1, offSockFamily, asm.Word),
-		asm.JNE.Imm(asm.R2, unix.AF_PACKET, "next"),
-		asm.Mov.Imm(asm.R0, verdictDrop),
+	return slices.Concat(network.IfPacketSocket("drop", "next"), asm.Instructions{
+		asm.Mov.Imm(asm.R0, network.VerdictNext).WithSymbol("next"),
 		asm.Return(),
-		asm.Mov.Imm(asm.R0, verdictNext).WithSymbol("next"),
+		asm.Mov.Imm(asm.R0, verdictDrop).WithSymbol("drop"),
 		asm.Return(),
-	}
+	})
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"emujail/jailsetup/injail/agents"
 	"emujail/jailsetup/injail/trafgen"
 	"emujail/protocol"
@@ -118,16 +120,24 @@ func stopAgents(ctx context.Context, r *Run) error {
 	if pid == 0 {
 		return nil
 	}
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
-		if sig == syscall.SIGKILL { // else init starts it again
+	process, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop agents, process %d: %w", pid, err)
+	}
+	defer unix.Close(process)
+	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
+		if sig == unix.SIGKILL { // else init starts it again
 			if err := os.Remove(agents.Below(r.Root).PID); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
 		}
-		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+		if err := unix.PidfdSendSignal(process, sig, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("stop agents, process %d: %w", pid, err)
 		}
-		if r.gone(ctx, pid) {
+		if ended(ctx, process) {
 			r.did("agents stopped")
 			return nil
 		}
@@ -135,14 +145,15 @@ func stopAgents(ctx context.Context, r *Run) error {
 	return fmt.Errorf("stop agents: process %d doesn't end", pid)
 }
 
-// gone waits for the process to leave its socket.
-func (r *Run) gone(ctx context.Context, pid int) bool {
-	deadline := time.Now().Add(endWait)
-	for time.Now().Before(deadline) && ctx.Err() == nil {
-		if r.agentsPID() != pid {
+// ended waits for a process, given as a pidfd, to end. That its socket is silent
+// isn't enough: it ends its programs then, and takes the pid file away at the
+// last, which may be its successor's by now.
+func ended(ctx context.Context, process int) bool {
+	for deadline := time.Now().Add(endWait); time.Now().Before(deadline) && ctx.Err() == nil; {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(process), Events: unix.POLLIN}}, 50)
+		if n > 0 && err == nil {
 			return true
 		}
-		time.Sleep(5 * time.Millisecond)
 	}
 	return false
 }

@@ -161,3 +161,29 @@ func TestAgentsKilled(t *testing.T) {
 		t.Errorf("%+v, process %d", r, j.agentsPID())
 	}
 }
+
+// TestAgentsReplaced: those of before are gone, with a program that is slow to
+// end, before others start, and take nothing of theirs away.
+func TestAgentsReplaced(t *testing.T) {
+	j := newJail(t)
+	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
+	mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+	j.tmcd.set("programs", "UID=self\nAGENT=prog0 COMMAND='trap \"\" TERM; echo begun; sleep 60'\n")
+	j.boot()
+	err := agents.Send(context.Background(), agents.Below(j.Root).Socket, event.Event{Object: "prog0", Action: "START"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "prog0", func() bool {
+		out, _ := os.ReadFile(j.path("/local/logs/prog0.out"))
+		return len(out) > 0
+	})
+	old := j.agentsPID()
+	if _, err := j.Do(context.Background(), Reconfig); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the end of the old", func() bool { _, err := os.Stat(fmt.Sprintf("/proc/%d", old)); return err != nil })
+	if now := j.agentsPID(); now == 0 || now == old {
+		t.Errorf("configured anew: process %d, was %d", now, old)
+	}
+}
