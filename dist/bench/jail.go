@@ -52,7 +52,7 @@ func (b *bench) jailFigure(f measure.Figure) (float64, error) {
 	return said.Value, nil
 }
 
-// jailsTimeout bounds the measuring of all of them: they take some five minutes.
+// jailsTimeout bounds the measuring of all of them: they take some fifteen minutes.
 const jailsTimeout = 30 * time.Minute
 
 // takeJails has jailsetup measure them all. That one is short is no error here.

@@ -62,17 +62,14 @@ func (h *Host) Boot(ctx context.Context, vnode string, rest Rest, trace func(pla
 	if err != nil {
 		return r, err
 	}
-	stop := h.Hierarchies.Hasten(ctx) // while tmcd thinks
-	wish, err = h.ask(ctx, r, rest, t)
-	stop()
-	if err != nil {
+	if wish, err = h.ask(ctx, r, rest, t); err != nil {
 		return r, err
 	}
-	defer h.Hierarchies.Hasten(ctx)() // tmcd may have thought for longer
 	if r, err = h.makeWay(ctx, r, wish.Status, t); err != nil {
 		h.tellFailed(ctx, vnode, t, err)
 		return r, err
 	}
+	defer h.Hierarchies.Hasten(ctx)()
 	err = t.step("reserve the disk, write the record", func() (err error) {
 		r, err = h.reserveRecord(r, wish)
 		return err

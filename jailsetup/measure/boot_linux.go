@@ -20,7 +20,7 @@ const (
 	linearBouts  = 5
 )
 
-// linearRest is how long jails that have come or gone are given.
+// linearRest is how long jails that have come or gone are given to settle.
 const linearRest = 3 * time.Second
 
 // phase is a boot's phase one: from the verb's receipt to the exec of PID 1, and
@@ -129,26 +129,27 @@ func killing(ctx context.Context, h *host, f *Figure) error {
 	return nil
 }
 
-// linear boots one more jail again and again, beside 4 and beside 49, by turns: a
-// machine's fast and slow times are longer than either takes.
+// linear boots one more jail again and again, beside 4 and beside 49, by turns, so
+// that a machine's slow times hit both.
 func linear(ctx context.Context, h *host, f *Figure) error {
 	var few, many []time.Duration
 	var ratios []float64
-	for range linearBouts {
-		a, err := h.cycles(ctx, 5)
-		if err != nil {
-			return err
+	for n := range linearBouts {
+		var bout [2]time.Duration // with 5, with 50
+		for i := range bout {
+			k := (n + i) % 2 // few, many, many, few: half of each follows its own kind
+			list, err := h.cycles(ctx, [...]int{5, 50}[k])
+			if err != nil {
+				return err
+			}
+			bout[k] = median(list)
 		}
-		b, err := h.cycles(ctx, 50)
-		if err != nil {
-			return err
-		}
-		few, many = append(few, a...), append(many, b...)
-		ratios = append(ratios, float64(median(b))/float64(median(a)))
+		few, many = append(few, bout[0]), append(many, bout[1])
+		ratios = append(ratios, float64(bout[1])/float64(bout[0]))
 	}
 	f.Value = median(ratios)
-	f.note("phase one of the 5th jail %.1f ms, of the 50th %.1f ms, %d times %d each by turns, whose ratios are %.2f",
-		ms(median(few)), ms(median(many)), linearBouts, linearRounds, ratios)
+	f.note("the median of %d bouts' ratios: %.2f; a bout is %d times each", linearBouts, ratios, linearRounds)
+	f.note("phase one of the 5th jail %s ms, of the 50th %s ms", msList(few), msList(many))
 	return nil
 }
 
@@ -176,7 +177,7 @@ func (h *host) cycles(ctx context.Context, jails int) ([]time.Duration, error) {
 }
 
 // bring boots or kills until just the first vnodes run, and lets them and the
-// kernel finish, at whose cost what is timed would be.
+// kernel finish, whose work would slow what is timed.
 func (h *host) bring(ctx context.Context, jails int) error {
 	running, err := h.running()
 	if err != nil {

@@ -154,6 +154,15 @@ func (f *Figure) ratio(what string, ours []time.Duration, peer string, theirs []
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
+// msList is the durations in order, with a digit each behind the point.
+func msList(list []time.Duration) string {
+	var all []float64
+	for _, d := range list {
+		all = append(all, ms(d))
+	}
+	return fmt.Sprintf("%.1f", all)
+}
+
 func median[T cmp.Ordered](values []T) T { return quantile(values, 0.5) }
 
 func quantile[T cmp.Ordered](values []T, q float64) T {

@@ -86,15 +86,19 @@ const VerdictNext = -1
 
 // Offsets in struct __sk_buff and struct bpf_sock (linux/bpf.h).
 const (
-	skbSock    = 168
-	sockFamily = 4
+	skbLen         = 0
+	skbVLANPresent = 20
+	skbIfindex     = 40
+	skbData        = 76
+	skbDataEnd     = 80
+	skbSock        = 168
+	sockFamily     = 4
 )
 
-// IfPacketSocket is where a program tells a frame that a packet socket made: it
-// goes on at the label yes. A frame of no socket at all is the kernel's own, or
-// forwarded, and goes on at the label no; one of another socket, at what
-// follows. R1 is the frame's context; R1 and R2 are used up. A frame keeps its
-// socket across a veth pair, so it is known at either end.
+// IfPacketSocket branches on who made a frame: to yes if a packet socket did, to
+// no if no socket did (the kernel's own, or forwarded); another socket's goes on
+// below. It expects the frame's context in R1, and clobbers R1 and R2. A frame
+// keeps its socket across a veth pair, so it is known at either end.
 func IfPacketSocket(yes, no string) asm.Instructions {
 	return asm.Instructions{
 		asm.LoadMem(asm.R1, asm.R1, skbSock, asm.DWord),

@@ -4,8 +4,6 @@ package network
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -57,7 +55,12 @@ func (j *testJail) byBridge(f func()) int {
 	return j.sentTo() - before
 }
 
-func (j *testJail) sentTo() (n int) {
+func (j *testJail) sentTo() int {
+	return j.atHostEnd(func(s *netlink.LinkStatistics) uint64 { return s.TxPackets })
+}
+
+// atHostEnd is a counter of the host end of the jail's interface on the LAN.
+func (j *testJail) atHostEnd(counter func(*netlink.LinkStatistics) uint64) (n int) {
 	j.t.Helper()
 	name, err := hostEnd(j.vnode, 1, j.gen)
 	if err != nil {
@@ -66,7 +69,7 @@ func (j *testJail) sentTo() (n int) {
 	j.inNet(func(h *netlink.Handle) error {
 		l, err := h.LinkByName(name)
 		if err == nil {
-			n = int(l.Attrs().Statistics.TxPackets)
+			n = int(counter(l.Attrs().Statistics))
 		}
 		return err
 	})
@@ -346,135 +349,3 @@ func TestStraightEndsWithSplice(t *testing.T) {
 		}
 	}
 }
-
-// forwards has the jail forward frames that come by a tap, which are no packet
-// socket's, to the LAN. It returns the tap's end.
-func (j *testJail) forwards() *os.File {
-	j.t.Helper()
-	tap := &netlink.Tuntap{
-		LinkAttrs: netlink.LinkAttrs{Name: "tap0"}, Mode: netlink.TUNTAP_MODE_TAP, Queues: 1,
-		Flags: netlink.TUNTAP_ONE_QUEUE | netlink.TUNTAP_NO_PI,
-	}
-	j.at(j.ns, func() error {
-		br := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}
-		if err := errors.Join(netlink.LinkAdd(br), netlink.LinkAdd(tap)); err != nil {
-			return err
-		}
-		lan, err := netlink.LinkByName("eth1")
-		if err != nil {
-			return err
-		}
-		return errors.Join(netlink.LinkSetMaster(lan, br), netlink.LinkSetMaster(tap, br),
-			netlink.LinkSetUp(br), netlink.LinkSetUp(tap))
-	})
-	j.t.Cleanup(func() { tap.Fds[0].Close() })
-	return tap.Fds[0]
-}
-
-// Of what isn't unmistakably TCP between two of the LAN, nothing goes straight,
-// whoever made the frame.
-func TestStraightTakesOnly(t *testing.T) {
-	r := newRig(t)
-	a, b := r.pairOnLAN()
-	tap, ear := a.forwards(), r.wire(b.ns, "eth1")
-	own, to := lanMAC(1), lanMAC(2)
-	tcp := func(mark string) []byte { return ip4(a.lan, b.lan, 6, append(make([]byte, 20), mark...)) }
-	for _, c := range []struct {
-		what              string
-		frame             func(mark string) []byte
-		arrives, straight bool
-	}{
-		{"TCP", func(m string) []byte { return ethernet(to, own, 0x800, tcp(m)) }, true, true},
-		{"TCP with a VLAN tag", func(m string) []byte { return vlan(ethernet(to, own, 0x800, tcp(m)), 7) }, false, false},
-		{"TCP with VLAN tag zero", func(m string) []byte { return vlan(ethernet(to, own, 0x800, tcp(m)), 0) }, false, false},
-		{"TCP with two VLAN tags", func(m string) []byte { return vlan(vlan(ethernet(to, own, 0x800, tcp(m)), 7), 8) }, false, false},
-		{"TCP from a foreign MAC", func(m string) []byte { return ethernet(to, lanMAC(9), 0x800, tcp(m)) }, false, false},
-		{"TCP as what is no IPv4", func(m string) []byte { return ethernet(to, own, 0x86dd, tcp(m)) }, false, false},
-		{"TCP to all", func(m string) []byte { return ethernet(broadcastMAC, own, 0x800, tcp(m)) }, true, false},
-		{"UDP", func(m string) []byte { return ethernet(to, own, 0x800, udp4(a.lan, b.lan, 9, 9, m)) }, true, false},
-	} {
-		mark, seen := "mark of "+c.what, false
-		n := b.byBridge(func() {
-			if _, err := tap.Write(c.frame(mark)); err != nil {
-				t.Fatal(err)
-			}
-			seen = ear.sees(mark)
-		})
-		if straight := seen && n == 0; seen != c.arrives || straight != c.straight {
-			t.Errorf("%s: arrives %v, straight %v; want %v, %v", c.what, seen, straight, c.arrives, c.straight)
-		}
-	}
-}
-
-// A jail that raises how much its interface takes at once sends frames that only
-// a bridge cuts.
-func TestStraightLongFrames(t *testing.T) {
-	r := newRig(t)
-	a, b := r.pairOnLAN()
-	if n := b.byBridge(func() { r.send(a, b, 64<<20) }); n != 0 {
-		t.Fatalf("%d frames of usual length go by the bridge", n)
-	}
-	err := withRoutes(a.ns, func(h *netlink.Handle) error {
-		l, err := h.LinkByName("eth1")
-		if err != nil {
-			return err
-		}
-		const long = 4 * longest
-		return errors.Join(h.LinkSetGSOMaxSize(l, long), h.LinkSetGSOIPv4MaxSize(l, long))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := b.byBridge(func() { r.send(a, b, 64<<20) }); n == 0 {
-		t.Error("no frame is longer: the test proves nothing")
-	}
-}
-
-// send sends so many bytes by TCP from one jail to the other.
-func (r *rig) send(from, to *testJail, bytes int64) {
-	r.t.Helper()
-	got := make(chan error, 1)
-	var at string
-	r.at(to.ns, func() error {
-		l, err := net.Listen("tcp", netip.AddrPortFrom(to.lan, 0).String())
-		if err != nil {
-			return err
-		}
-		at = l.Addr().String()
-		go func() {
-			defer l.Close()
-			c, err := l.Accept()
-			if err != nil {
-				got <- err
-				return
-			}
-			defer c.Close()
-			err = c.SetDeadline(time.Now().Add(20 * patience))
-			n, copyErr := io.Copy(io.Discard, c)
-			if err = errors.Join(err, copyErr); err == nil && n != bytes {
-				err = fmt.Errorf("%d of %d bytes arrived", n, bytes)
-			}
-			got <- err
-		}()
-		return nil
-	})
-	r.at(from.ns, func() error {
-		c, err := net.DialTimeout("tcp", at, patience)
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		if err := c.SetDeadline(time.Now().Add(20 * patience)); err != nil {
-			return err
-		}
-		_, err = io.CopyN(c, zeros{}, bytes)
-		return err
-	})
-	if err := <-got; err != nil {
-		r.t.Error(err)
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }

@@ -9,15 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Offsets in struct __sk_buff (linux/bpf.h).
-const (
-	skbLen         = 0
-	skbVLANPresent = 20
-	skbIfindex     = 40
-	skbData        = 76
-	skbDataEnd     = 80
-)
-
 // Offsets in a frame: Ethernet, then IPv4.
 const (
 	frameTo     = 0

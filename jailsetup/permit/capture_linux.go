@@ -108,7 +108,8 @@ func attachOnce(index int) error {
 	return attach(index, ebpf.SchedCLS, ebpf.AttachTCXEgress, dropInjected())
 }
 
-// verdictDrop is the verdict of a program on a link, of either kind.
+// verdictDrop is the verdict of a program on a link that drops a frame, for
+// cls_bpf and tcx.
 const verdictDrop = 2
 
 // dropInjected drops a frame whose socket is a packet socket.

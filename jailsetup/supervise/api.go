@@ -130,8 +130,8 @@ func Dial(ctx context.Context, s jail.Site) (net.Conn, error) {
 }
 
 // Call sends the request over c and gives each reply to each until the last,
-// whose failure it returns. Of what follows [VerbEnter]'s last line, which is
-// frames, it reads nothing.
+// whose failure it returns. After [VerbEnter] c is at the frames that follow;
+// after another verb it may have been read ahead, and is used up.
 func Call(c net.Conn, req Request, each func(Reply)) error {
 	data, err := json.Marshal(req)
 	if err != nil {

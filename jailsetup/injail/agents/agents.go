@@ -24,9 +24,11 @@
 package agents
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -82,10 +84,11 @@ func Run(ctx context.Context, p Paths, log *slog.Logger, ready func()) (err erro
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(p.PID, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o644); err != nil {
+	self := fmt.Appendf(nil, "%d\n", os.Getpid())
+	if err := os.WriteFile(p.PID, self, 0o644); err != nil {
 		return errors.Join(err, l.Close())
 	}
-	defer func() { err = errors.Join(err, os.Remove(p.PID)) }()
+	defer func() { err = errors.Join(err, removeOwn(p.PID, self)) }()
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -101,6 +104,19 @@ func Run(ctx context.Context, p Paths, log *slog.Logger, ready func()) (err erro
 	a.programs.Close()
 	work.Wait()
 	return nil
+}
+
+// removeOwn removes a file that holds what this process wrote. The socket has
+// been silent for a while, and another process may have taken both over.
+func removeOwn(path string, self []byte) error {
+	now, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil || !bytes.Equal(now, self) {
+		return err
+	}
+	return os.Remove(path)
 }
 
 // agents is the process.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -162,28 +163,48 @@ func TestAgentsKilled(t *testing.T) {
 	}
 }
 
-// TestAgentsReplaced: those of before are gone, with a program that is slow to
-// end, before others start, and take nothing of theirs away.
+// TestAgentsReplaced: agents that are slow to end, for a program's sake, take
+// nothing away from those that come after them.
 func TestAgentsReplaced(t *testing.T) {
-	j := newJail(t)
-	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
-	mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
-	j.tmcd.set("programs", "UID=self\nAGENT=prog0 COMMAND='trap \"\" TERM; echo begun; sleep 60'\n")
-	j.boot()
-	err := agents.Send(context.Background(), agents.Below(j.Root).Socket, event.Event{Object: "prog0", Action: "START"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	await(t, "prog0", func() bool {
-		out, _ := os.ReadFile(j.path("/local/logs/prog0.out"))
-		return len(out) > 0
-	})
-	old := j.agentsPID()
-	if _, err := j.Do(context.Background(), Reconfig); err != nil {
-		t.Fatal(err)
-	}
-	await(t, "the end of the old", func() bool { _, err := os.Stat(fmt.Sprintf("/proc/%d", old)); return err != nil })
-	if now := j.agentsPID(); now == 0 || now == old {
-		t.Errorf("configured anew: process %d, was %d", now, old)
+	for name, replace := range map[string]func(j *jail, old int) error{
+		"configured anew": func(j *jail, _ int) error {
+			_, err := j.Do(context.Background(), Reconfig)
+			return err
+		},
+		"ended by hand, then a boot": func(j *jail, old int) error {
+			if err := syscall.Kill(old, syscall.SIGTERM); err != nil {
+				return err
+			}
+			await(t, "silence", func() bool { return j.agentsPID() == 0 })
+			j.boot()
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := newJail(t)
+			me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
+			mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+			j.tmcd.set("programs", "UID=self\nAGENT=prog0 COMMAND='trap \"\" TERM; echo begun; sleep 60'\n")
+			j.boot()
+			err := agents.Send(context.Background(), agents.Below(j.Root).Socket, event.Event{Object: "prog0", Action: "START"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			await(t, "prog0", func() bool {
+				out, err := os.ReadFile(j.path("/local/logs/prog0.out"))
+				return err == nil && len(out) > 0
+			})
+			old := j.agentsPID()
+			if err := replace(j, old); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the end of the old", func() bool { return !runs(old) })
+			if now := j.agentsPID(); now == 0 || now == old {
+				t.Errorf("process %d, was %d", now, old)
+			}
+		})
 	}
 }
+
+// runs tells whether there is a process with this pid.
+func runs(pid int) bool { return syscall.Kill(pid, 0) == nil }
