@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/supervise"
@@ -171,6 +172,35 @@ func TestStopClean(t *testing.T) {
 	if _, err := os.Stat(r.path("run")); !errors.Is(err, fs.ErrNotExist) {
 		left, _ := os.ReadDir(r.path("run"))
 		t.Errorf("left in the run directory: %v (%v)", left, err)
+	}
+}
+
+// TestStopCleanWhileBooting: boots whose clients are gone are waited for, and
+// nothing boots afterwards.
+func TestStopCleanWhileBooting(t *testing.T) {
+	r := newRig(t, set{})
+	for _, pause := range []time.Duration{2 * time.Millisecond, 15 * time.Millisecond, 60 * time.Millisecond} {
+		site, err := jail.LoadSite(r.path("site.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range r.vnodes {
+			c, err := supervise.Dial(t.Context(), site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = fmt.Fprintf(c, "{\"verb\":%q,\"vnode\":%q}\n", supervise.VerbBoot, v)
+			if err = errors.Join(err, c.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(pause)
+		r.must("stop", "--clean")
+		<-r.serve.ended
+		if left, err := os.ReadDir(r.path("run")); err == nil {
+			t.Errorf("left in the run directory: %v", left)
+		}
+		r.startServe()
 	}
 }
 

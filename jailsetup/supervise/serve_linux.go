@@ -43,6 +43,7 @@ type Supervisor struct {
 	mu       sync.Mutex
 	doors    map[string]*door
 	locks    map[string]chan struct{} // a vnode is one verb's at a time
+	boots    chan struct{}            // closed: none may begin
 	restarts map[string]*restarts
 }
 
@@ -113,7 +114,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	s := &Supervisor{
 		log: log, watch: watch,
 		slots: make(chan struct{}, bootsAtOnce()),
-		doors: map[string]*door{}, locks: map[string]chan struct{}{}, restarts: map[string]*restarts{},
+		doors: map[string]*door{}, locks: map[string]chan struct{}{}, boots: make(chan struct{}), restarts: map[string]*restarts{},
 	}
 	if err := settlePrefix(ctx, &site); err != nil {
 		return nil, err

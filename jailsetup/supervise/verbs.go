@@ -141,7 +141,7 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 // boot builds one jail, in one of the slots, and watches it. The trace begins
 // when the verb was received.
 func (s *Supervisor) boot(ctx context.Context, vnode string, received time.Time, progress func(plan.Event)) error {
-	p := place{slots: s.slots}
+	p := place{slots: s.slots, none: s.noBoots()}
 	if err := p.take(ctx); err != nil {
 		return err
 	}
@@ -159,14 +159,22 @@ func (s *Supervisor) boot(ctx context.Context, vnode string, received time.Time,
 // place is a boot's among those that are being built.
 type place struct {
 	slots chan struct{}
+	none  <-chan struct{} // closed: there is none any more
 	held  bool
 }
 
 func (p *place) take(ctx context.Context) error {
 	select {
+	case <-p.none:
+		return errCleaning
+	default:
+	}
+	select {
 	case p.slots <- struct{}{}:
 		p.held = true
 		return nil
+	case <-p.none:
+		return errCleaning
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -182,8 +190,10 @@ func (p *place) give() {
 // rest is [jail.Rest]: whoever waits for minutes holds no place meanwhile.
 func (p *place) rest(ctx context.Context, d time.Duration) error {
 	p.give()
-	if err := jail.Sleep(ctx, d); err != nil {
-		return err
+	select {
+	case <-time.After(d):
+	case <-p.none:
+	case <-ctx.Done():
 	}
 	return p.take(ctx)
 }
@@ -258,24 +268,6 @@ func (s *Supervisor) hostPorts(ctx context.Context, req Request) (Reply, error) 
 		r.Ports = append(r.Ports, p.String())
 	}
 	return r, nil
-}
-
-// clean kills every jail and takes the control network away.
-func (s *Supervisor) clean(ctx context.Context, c net.Conn) error {
-	names, err := s.host.Site.List()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := s.change(ctx, c, Request{Verb: VerbKill, VNode: name}); err != nil {
-			return err
-		}
-	}
-	if err := network.RemoveControl(ctx, s.host.Network); err != nil {
-		return err
-	}
-	s.host.NoMoreSpares()
-	return s.host.Site.RemoveShared()
 }
 
 // enter joins a verb to the jail's init.
