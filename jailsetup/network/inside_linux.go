@@ -98,6 +98,9 @@ func (s Inside) sysctls() []sysctl {
 	}
 	list = append(list,
 		sysctl{"ipv4/ip_forward", forward, false},
+		// What a capture socket sends by the loopback device is no socket's when it
+		// comes back by it: forwarded, it would leave with any source (S11).
+		sysctl{"ipv4/conf/lo/forwarding", "0", false},
 		sysctl{"ipv4/conf/all/accept_redirects", "0", false},
 		sysctl{"ipv4/conf/default/accept_redirects", "0", false},
 		sysctl{"ipv4/conf/all/send_redirects", "0", false},

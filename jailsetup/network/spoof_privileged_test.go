@@ -11,6 +11,8 @@ import (
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"emujail/jailsetup/plan"
 )
 
 // attack is one frame that a jail sends, and what becomes of it. Rows that pass
@@ -325,5 +327,27 @@ func TestOversizedFrame(t *testing.T) {
 		if got := victim.sees(row.mark); got != row.want {
 			t.Errorf("%s, %d bytes: passed: %v, want %v", row.mark, row.size, got, row.want)
 		}
+	}
+}
+
+// What a capture socket sends by a jail's loopback device comes back as nobody's
+// frame: not even a jail that forwards passes it on.
+func TestLoopbackIsNotForwarded(t *testing.T) {
+	r := newRig(t)
+	a, b := r.pairOnLAN()
+	r.do(Inside{IDBase: 1_000_000, Forward: true}, &plan.State{NetNS: a.ns}, &a.undo)
+	mouth, ear := r.wire(a.ns, "lo"), r.wire(b.ns, "eth1")
+	arrives := func(src netip.Addr, mark string) bool {
+		mouth.send(ethernet(MAC{}, MAC{}, 0x800, ip4(src, b.lan, 253, []byte(mark))))
+		return ear.sees(mark)
+	}
+	for name, src := range map[string]string{"a sibling": "10.1.1.3", "a stranger": "8.8.8.8", "itself": a.lan.String()} {
+		if arrives(netip.MustParseAddr(src), "by lo as "+name) {
+			t.Errorf("a packet with %s as its source leaves the jail", name)
+		}
+	}
+	r.at(a.ns, func() error { return writeSysctls([]sysctl{{"ipv4/conf/lo/forwarding", "1", false}}) })
+	if !arrives(netip.MustParseAddr("8.8.8.8"), "without the wall") {
+		t.Error("without the wall nothing leaves either: the test proves nothing")
 	}
 }

@@ -179,9 +179,13 @@ func portsHeld(f *Facts) error {
 	return f.setting("net/ipv4/ip_local_port_range", strconv.Itoa(f.Record.PortLow)+" "+strconv.Itoa(f.Record.PortHigh))
 }
 
+// loopForwards is where a namespace says whether what comes by its loopback device
+// is forwarded.
+const loopForwards = "/proc/sys/net/ipv4/conf/lo/forwarding"
+
 // captureHeld wants what captures send to be dropped, at the host's end of each
-// link or, of a shaped one, at the jail's; of a jail that may capture but not
-// set up links.
+// link or, of a shaped one, at the jail's, and what they send by the loopback
+// device not to be forwarded; of a jail that may capture but not set up links.
 func captureHeld(f *Facts) error {
 	if !f.holds(unix.CAP_NET_RAW) {
 		return nil // it captures nothing
@@ -192,6 +196,9 @@ func captureHeld(f *Facts) error {
 	var links []net.Interface
 	programs := map[string]int{}
 	err := f.within(func() (err error) {
+		if text, err := os.ReadFile(loopForwards); err != nil || strings.TrimSpace(string(text)) != "0" {
+			return errors.Join(err, errors.New("what captures send by lo is forwarded (jailsetup reboot)"))
+		}
 		if links, err = net.Interfaces(); err != nil {
 			return err
 		}
