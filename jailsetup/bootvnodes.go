@@ -178,5 +178,6 @@ func doOne(ctx context.Context, site jail.Site, t task) error {
 		return err
 	}
 	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	return supervise.Call(conn, supervise.Request{Verb: t.verb, VNode: t.vnode}, func(supervise.Reply) {})
 }

@@ -22,6 +22,10 @@ import (
 // copySilence is how long the jail's tar may say nothing.
 const copySilence = 60 * time.Second
 
+// maxComplaints bounds, in bytes, what the jail's programs may say beside what is
+// asked of them.
+const maxComplaints = 1 << 20
+
 // maxPadding bounds, in bytes, what may follow the end of a tar.
 const maxPadding = 1 << 20
 
@@ -54,11 +58,14 @@ are left out. Exit code 1 if anything was left out.`,
 			if inFrom == inTo {
 				return usageError{errors.New("cp: want one of SRC and DST as VNODE:PATH (jailsetup cp --help)")}
 			}
+			if o.limit.Bytes <= 0 {
+				return usageError{errors.New("cp: want a --limit of more than 0 bytes")}
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
 			said := &visible{w: cmd.ErrOrStderr()}
 			defer said.flush()
-			o.err, o.report = said, func(err error) {
+			o.err, o.report = &bounded{w: said, left: maxComplaints}, func(err error) {
 				o.left++
 				if o.left <= maxLeftLines {
 					fmt.Fprintf(said, "jailsetup: not copied: %s\n", printable(err.Error()))
@@ -146,7 +153,7 @@ func (o *copying) in(ctx context.Context, src, dst string) error {
 		packed <- err
 	}()
 	code, err := runInside(ctx, o.site, o.vnode, []string{innerTar, "-x", "-p", "--warning=no-timestamp", "-f", "-", "--directory=" + dir},
-		streams{in: reader, out: o.err, err: o.err})
+		streams{in: reader, out: o.err, err: o.err, silence: copySilence})
 	reader.CloseWithError(errors.New("the jail's tar has ended"))
 	packErr := <-packed
 	switch {

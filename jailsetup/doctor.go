@@ -37,6 +37,9 @@ which setting lifts that wall. The figures are those of idle jails with one link
 each; jails that work take more. Jails boot beyond a wall marked *.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if opts.jails < 0 {
+				return usageError{errors.New("doctor: want --jails from 0 on")}
+			}
 			d := diagnosis{jails: opts.jails, answers: check.Host()}
 			crowd, err := s.look(&d)
 			if err != nil {

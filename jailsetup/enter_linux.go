@@ -30,7 +30,8 @@ func newEnterCommand(s *settings) *cobra.Command {
 		Short: "run a command, or a shell, in a vnode's jail",
 		Long: `enter asks the jail's init to start a command, or the user's login shell, and
 passes bytes between it and this terminal. Nothing of the host enters the jail.
-The exit code is the command's; 128 and more, a signal's.
+The exit code is the command's; 128 and more, a signal's. Signals are passed on;
+the third ends enter, whatever the jail does.
 
 COMMAND is a program; what a shell shall read, a shell must be told. A -- before
 it is left out.`,
@@ -118,10 +119,19 @@ func attach(ctx context.Context, conn net.Conn, tty bool) (int, error) {
 		}
 		defer restore()
 	}
-	stop := forwardSignals(ctx, out, tty)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := forwardSignals(ctx, out, tty, func() {
+		cancel(fmt.Errorf("the jail has not ended it after %d signals; it may go on there", enough))
+		conn.Close()
+	})
 	defer stop()
 	go out.stdin(os.Stdin) // ends with the process: a read of a terminal can't be called off
-	return receive(conn, streams{out: os.Stdout, err: os.Stderr})
+	code, err := receive(conn, streams{out: os.Stdout, err: os.Stderr})
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return code, err
 }
 
 // frameWriter sends frames of several goroutines.
@@ -156,9 +166,12 @@ func (w *frameWriter) stdin(r io.Reader) {
 	}
 }
 
+// enough is how many signals end a session whose jail doesn't: it may be frozen.
+const enough = 3
+
 // forwardSignals passes the window's size, and without a terminal inside the
-// usual signals, on to the session.
-func forwardSignals(ctx context.Context, w *frameWriter, tty bool) (stop func()) {
+// usual signals, on to the session. The last of [enough] is for giveUp.
+func forwardSignals(ctx context.Context, w *frameWriter, tty bool, giveUp func()) (stop func()) {
 	signals := make(chan os.Signal, 8)
 	wanted := []os.Signal{syscall.SIGWINCH}
 	if !tty {
@@ -168,6 +181,7 @@ func forwardSignals(ctx context.Context, w *frameWriter, tty bool) (stop func())
 	ctx, cancel := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() {
+		got := 0
 		for {
 			select {
 			case <-ctx.Done():
@@ -177,7 +191,11 @@ func forwardSignals(ctx context.Context, w *frameWriter, tty bool) (stop func())
 					rows, cols := windowSize()
 					w.sendJSON(console.TypeWinch, console.Winch{Rows: rows, Cols: cols})
 				} else if n, ok := s.(syscall.Signal); ok {
-					w.sendJSON(console.TypeSignal, console.Signal{Signal: int(n)})
+					if got++; got == enough {
+						giveUp()
+						return
+					}
+					go w.sendJSON(console.TypeSignal, console.Signal{Signal: int(n)}) // it may be that nobody reads
 				}
 			}
 		}

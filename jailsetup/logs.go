@@ -54,6 +54,9 @@ fifo is not waited for. Control characters are shown as \xNN.`,
 			if err != nil {
 				return err
 			}
+			if o.lines < 0 {
+				return usageError{errors.New("logs: want --lines from 0 on")}
+			}
 			o.argv, err = o.command(args[1:])
 			if err != nil {
 				return usageError{err}
@@ -79,7 +82,7 @@ type logs struct {
 
 // command is what reads the logs, inside.
 func (o logs) command(names []string) ([]string, error) {
-	argv := []string{"/run/emulab/bin/injail", "cat", "-n", fmt.Sprint(max(0, o.lines))}
+	argv := []string{"/run/emulab/bin/injail", "cat", "-n", fmt.Sprint(o.lines)}
 	if o.follow {
 		argv = append(argv, "-f")
 	}
@@ -112,7 +115,7 @@ func (o logs) show(cmd *cobra.Command, site jail.Site, name string) error {
 	out, said := &visible{w: cmd.OutOrStdout()}, &visible{w: cmd.ErrOrStderr()}
 	defer out.flush()
 	defer said.flush()
-	io := streams{out: out, err: said}
+	io := streams{out: out, err: &bounded{w: said, left: maxComplaints}}
 	if o.raw {
 		io.out = cmd.OutOrStdout()
 	}

@@ -18,12 +18,12 @@ import (
 type streams struct {
 	in       io.Reader // nil: none
 	out, err io.Writer
-	silence  time.Duration // the longest that the jail may say nothing; 0: for ever
+	silence  time.Duration // the longest that the jail may say and take nothing; 0: for ever
 }
 
 // runInside runs a command in a jail, without a terminal, and returns its exit
 // code. The end of ctx ends the session.
-func runInside(ctx context.Context, site jail.Site, vnode string, argv []string, io streams) (int, error) {
+func runInside(ctx context.Context, site jail.Site, vnode string, argv []string, s streams) (int, error) {
 	conn, err := connect(ctx, site)
 	if err != nil {
 		return 0, err
@@ -36,16 +36,32 @@ func runInside(ctx context.Context, site jail.Site, vnode string, argv []string,
 		return 0, err
 	}
 	out := &frameWriter{conn: conn}
-	if io.in != nil {
-		go out.stdin(io.in) // ends with the input, or with the connection
+	if s.in != nil {
+		go out.stdin(&taken{s.in, conn, s.silence}) // ends with the input, or with the connection
 	} else {
 		_ = out.send(console.TypeStdinEOF, nil) // a broken session shows at the reader
 	}
-	code, err := receive(conn, io)
+	code, err := receive(conn, s)
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
 	return code, err
+}
+
+// taken is an input whose reader, who has passed on what was before, counts the
+// jail's silence anew.
+type taken struct {
+	io.Reader
+	conn    net.Conn
+	silence time.Duration
+}
+
+// Read implements [io.Reader].
+func (t *taken) Read(p []byte) (int, error) {
+	if t.silence > 0 {
+		_ = t.conn.SetReadDeadline(time.Now().Add(t.silence)) // fails for a connection that is closed
+	}
+	return t.Reader.Read(p)
 }
 
 // mustRun says clearly of a jail that doesn't run that it doesn't; what its

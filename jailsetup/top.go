@@ -46,6 +46,9 @@ many as --rounds says. It needs no supervisor.`,
 			if err != nil {
 				return err
 			}
+			if o.rounds < 0 || o.interval <= 0 {
+				return usageError{errors.New("top: want --rounds from 0 on and an --interval")}
+			}
 			o.terminal = isTerminal(os.Stdout) && !o.asJSON
 			if o.rounds == 0 && !o.terminal {
 				o.rounds = 1

@@ -8,9 +8,11 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -39,7 +41,13 @@ The file's host must have an address of the control network's plan, such as
   jailsetup down`,
 		Args: exactly(1, "one FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return up(cmd.Context(), args[0], files, cmd.OutOrStdout())
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+			defer stop()
+			err := up(ctx, args[0], files, cmd.OutOrStdout())
+			if ctx.Err() != nil {
+				err = errors.New("up was interrupted: jailsetup down removes what there is by now")
+			}
+			return err
 		},
 	}
 	cmd.Flags().StringVar(&files, "files", "", "serve tarballs and packages from below `DIR`")
@@ -102,9 +110,12 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	}
 	admit(site, len(tasks), os.Stderr)
 	booted := doAll(ctx, site, tasks, io.Discard)
-	states, err := awaitUp(ctx, l, t)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	states, err := awaitUp(ctx, l, site, t)
 	if err := errors.Join(err, describe(w, t, states)); err != nil {
-		return err
+		return errors.Join(booted, err)
 	}
 	tellFailures(ctx, site, t, states)
 	return errors.Join(booted, s.startTime(ctx, l, t, states))
@@ -166,10 +177,9 @@ func (s *settings) startTime(ctx context.Context, l lab.Lab, t lab.Testbed, stat
 // two seconds each.
 func configureTimeout(n int) time.Duration { return time.Minute + time.Duration(n)*2*time.Second }
 
-// awaitUp waits until each vnode is ISUP or has failed, or time is up.
-func awaitUp(ctx context.Context, l lab.Lab, t lab.Testbed) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, configureTimeout(len(t.VNodes)))
-	defer cancel()
+// awaitUp waits until each vnode that runs is ISUP or has failed, or time is up.
+func awaitUp(ctx context.Context, l lab.Lab, site jail.Site, t lab.Testbed) (map[string]string, error) {
+	late := time.After(configureTimeout(len(t.VNodes)))
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -177,9 +187,17 @@ func awaitUp(ctx context.Context, l lab.Lab, t lab.Testbed) (map[string]string, 
 		if err != nil {
 			return nil, err
 		}
+		jails, err := supervise.List(site)
+		if err != nil {
+			return states, err
+		}
+		runs := map[string]bool{}
+		for _, j := range jails {
+			runs[j.VNode] = j.Alive || j.Desired == jail.Running // perhaps it reboots
+		}
 		settled := 0
 		for _, v := range t.VNodes {
-			if s := states[v.ID]; s == "ISUP" || s == "TBFAILED" {
+			if s := states[v.ID]; s == "ISUP" || s == "TBFAILED" || !runs[v.ID] {
 				settled++
 			}
 		}
@@ -188,8 +206,10 @@ func awaitUp(ctx context.Context, l lab.Lab, t lab.Testbed) (map[string]string, 
 		}
 		select {
 		case <-tick.C:
-		case <-ctx.Done():
+		case <-late:
 			return states, nil // what they are is shown
+		case <-ctx.Done():
+			return states, nil
 		}
 	}
 }

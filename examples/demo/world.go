@@ -239,9 +239,13 @@ func (w *world) takeDown() error {
 		err = w.awaitAsBefore()
 	}
 	for _, cmd := range []*exec.Cmd{w.serve, w.mock} {
-		if cmd != nil {
-			_ = cmd.Wait() // sweep has ended it
+		if cmd == nil {
+			continue
 		}
+		if err != nil {
+			_ = cmd.Process.Kill() // it may be there still: the next run sweeps the rest away
+		}
+		_ = cmd.Wait() // sweep has ended it
 	}
 	return err
 }

@@ -65,6 +65,7 @@ func TestEnter(t *testing.T) {
 		}
 	})
 	t.Run("signals", r.enterSignal)
+	t.Run("the third signal ends it", r.enterSignals)
 	t.Run("the command ends with a killed enter", r.enterKilled)
 	t.Run("terminal", r.enterTerminal)
 	t.Run("ten at once", r.enterMany)
@@ -102,6 +103,21 @@ func (r *rig) enterSignal(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != 3 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+// enterSignals: a jail can't hold the host's command, whatever it makes of signals.
+func (r *rig) enterSignals(t *testing.T) {
+	cmd, out, _ := r.background(t, "sh", "-c", `trap 'echo got' TERM; echo got; while :; do sleep 0.05; done`)
+	for range 3 {
+		if !out.Scan() || out.Text() != "got" {
+			t.Fatalf("says %q", out.Text())
+		}
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
 }

@@ -42,7 +42,7 @@ type Host struct {
 }
 
 // ErrUp says that the jail runs already.
-var ErrUp = errors.New("runs already")
+var ErrUp = errors.New("runs already (jailsetup reboot starts it anew, update changes it as it runs)")
 
 // ErrNoJail says that there is no such jail on this host.
 var ErrNoJail = errors.New("no such jail on this host (jailsetup list shows them)")

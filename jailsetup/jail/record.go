@@ -77,7 +77,7 @@ var vnodeName = regexp.MustCompile(`^[A-Za-z0-9_][-A-Za-z0-9_]{0,29}$`)
 // CheckName says what is wrong with a vnode's name.
 func CheckName(vnode string) error {
 	if !vnodeName.MatchString(vnode) {
-		return fmt.Errorf("vnode %q: want 1 to 30 letters, digits, _ or -, as tmcd knows it", vnode)
+		return fmt.Errorf("vnode %q: want 1 to 30 letters, digits, _ or -, with no - at its head, as tmcd knows it", vnode)
 	}
 	return nil
 }

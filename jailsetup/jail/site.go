@@ -97,6 +97,23 @@ type Limits struct {
 	IOWriteMiB int `yaml:"io_write_mib"` // a second, to it
 }
 
+// check wants numbers that mean something.
+func (l Limits) check() error {
+	for _, row := range []struct {
+		key              string
+		value, low, high int
+	}{
+		{"processes", l.Processes, 0, 1 << 22}, {"memory_mib", l.MemoryMiB, 0, 1 << 24}, {"cpu_share", l.CPUShare, 0, 10_000},
+		{"terminals", l.Terminals, 0, 1 << 20}, {"user_ns", l.UserNS, 0, 1 << 20}, {"disk_mib", l.DiskMiB, 1, maxDiskGB << 10},
+		{"io_weight", l.IOWeight, 0, 1000}, {"io_read_mib", l.IOReadMiB, 0, 1 << 20}, {"io_write_mib", l.IOWriteMiB, 0, 1 << 20},
+	} {
+		if row.value < row.low || row.value > row.high {
+			return fmt.Errorf("%s: want %d to %d, not %d", row.key, row.low, row.high, row.value)
+		}
+	}
+	return nil
+}
+
 // defaults are the settings of a host without a site file.
 func defaults() Site {
 	return Site{
@@ -166,6 +183,9 @@ func (s *Site) finish() error {
 	}
 	if s.Grace < 0 || s.Grace > time.Minute {
 		return fmt.Errorf("grace: want 0s to 1m, not %s", s.Grace)
+	}
+	if err := s.Limits.check(); err != nil {
+		return fmt.Errorf("limits: %w", err)
 	}
 	if s.TmcdTimeout < time.Second || s.TmcdTimeout > time.Hour {
 		return fmt.Errorf("tmcd_timeout: want 1s to 1h, not %s", s.TmcdTimeout)

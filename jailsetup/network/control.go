@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -169,7 +170,11 @@ type Port struct {
 	Number uint16
 }
 
-// ParsePort reads "tcp/N" or "udp/N", N from 1 to 65535.
+// tmcdPorts are the ports at which a tmcd listens.
+func tmcdPorts() []uint16 { return []uint16{7777, 14447} }
+
+// ParsePort reads "tcp/N" or "udp/N", N from 1 to 65535, of which none is
+// tmcd's (S2).
 func ParsePort(s string) (Port, error) {
 	name, number, ok := strings.Cut(s, "/")
 	proto := map[string]Proto{"tcp": TCP, "udp": UDP}[name]
@@ -177,7 +182,11 @@ func ParsePort(s string) (Port, error) {
 	if !ok || proto == 0 || err != nil || n == 0 {
 		return Port{}, fmt.Errorf("port %q: want tcp/N or udp/N, N from 1 to 65535", s)
 	}
-	return Port{proto, uint16(n)}, nil
+	p := Port{proto, uint16(n)}
+	if slices.Contains(tmcdPorts(), p.Number) {
+		return Port{}, fmt.Errorf("port %s: it is tmcd's: jails ask it through their proxy only", p)
+	}
+	return p, nil
 }
 
 func (p Port) String() string { return fmt.Sprintf("%s/%d", p.Proto, p.Number) }

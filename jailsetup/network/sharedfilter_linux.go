@@ -93,7 +93,7 @@ func siblingChain(c Control, s controlSets) chain {
 
 // Where nobody is let out to: tmcd's ports (S2), and the port of links between
 // hosts, by which frames would reach experiments there.
-func closedPorts() []uint16 { return []uint16{7777, 14447, LinkPort} }
+func closedPorts() []uint16 { return append(tmcdPorts(), LinkPort) }
 
 // outRules let jails that share the host's address out of the control network.
 func outRules(c Control, s controlSets, shares rule) []rule {

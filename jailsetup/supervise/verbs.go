@@ -129,13 +129,15 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 	case req.Verb == VerbKill:
 		return s.kill(ctx, req.VNode)
 	}
-	if err := s.host.Halt(ctx, req.VNode); err != nil && !errors.Is(err, jail.ErrNoJail) {
-		return err
+	halted := s.host.Halt(ctx, req.VNode)
+	if halted != nil && !errors.Is(halted, jail.ErrNoJail) {
+		return halted
 	}
-	if err := s.boot(ctx, req.VNode, received, progress); err != nil {
+	err = s.boot(ctx, req.VNode, received, progress)
+	if err != nil && halted == nil {
 		return fmt.Errorf("%w (it is down now: jailsetup boot %s brings it up)", err, req.VNode)
 	}
-	return nil
+	return err
 }
 
 // boot builds one jail, in one of the slots, and watches it. The trace begins

@@ -27,12 +27,14 @@ import (
 type Limit struct {
 	Bytes   int64 // in all; 0: 4 GiB
 	Entries int   // 0: a million
+	Names   int   // bytes of names of directories and links, which are held in memory; 0: 256 MiB
 }
 
 const (
 	defaultBytes   = 4 << 30
 	defaultEntries = 1_000_000
-	maxName        = 4096 // bytes of a name within the copy
+	defaultNames   = 256 << 20
+	maxName        = 4096 // bytes of a name within the copy, or of a link
 	maxDepth       = 200  // directories in it
 )
 
@@ -42,6 +44,9 @@ func (l Limit) orDefault() Limit {
 	}
 	if l.Entries == 0 {
 		l.Entries = defaultEntries
+	}
+	if l.Names == 0 {
+		l.Names = defaultNames
 	}
 	return l
 }

@@ -178,6 +178,8 @@ func TestHostile(t *testing.T) {
 		{"a directory over a file", stream(file("copy/a", "x"), kind("copy/a", tar.TypeDir)), "no directory", "", "[drwxr-xr-x new -rw-r--r-- new/a x]"},
 		{"no tar", []byte(strings.Repeat("hello", 400)), "is no tar", "", "[]"},
 		{"cut", stream(file("copy", "some text"))[:515], "unexpected EOF", "", ""},
+		{"link to a long name", stream(lnk("copy/l", strings.Repeat("x", 5000))), "", "is a link of 5000 bytes", "[]"},
+		{"many long names", stream(lnk("copy/l", strings.Repeat("x", 600)), lnk("copy/m", strings.Repeat("x", 600))), "more than 1000 bytes of names", "", "[]"},
 		{"nothing", nil, "", "", "[]"},
 	}
 	for _, tt := range tests {
@@ -188,7 +190,7 @@ func TestHostile(t *testing.T) {
 				t.Fatal(err)
 			}
 			var said []string
-			_, err := Unpack(bytes.NewReader(tt.stream), dir, Names{"copy", "new"}, Limit{Bytes: 1000, Entries: 10}, func(err error) { said = append(said, err.Error()) })
+			_, err := Unpack(bytes.NewReader(tt.stream), dir, Names{"copy", "new"}, Limit{Bytes: 1000, Entries: 10, Names: 1000}, func(err error) { said = append(said, err.Error()) })
 			if (err == nil) != (tt.err == "") || err != nil && !strings.Contains(err.Error(), tt.err) {
 				t.Errorf("Unpack = %v, want %q", err, tt.err)
 			}

@@ -56,6 +56,7 @@ type unpacker struct {
 	counts Counts
 	plain  map[string]bool // directories that were seen to be none but directories
 	links  []link          // made at the end: nothing is written through them
+	held   int             // bytes of both
 }
 
 type link struct{ at, to string }
@@ -72,8 +73,7 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 	case tar.TypeReg:
 		return u.file(at, h, r)
 	case tar.TypeSymlink:
-		u.link(at, h.Linkname)
-		return nil
+		return u.link(at, h.Linkname)
 	case tar.TypeLink:
 		u.passOver(at, errors.New("is a hard link"))
 		return nil
@@ -117,7 +117,15 @@ func (u *unpacker) dir(at string) error {
 		err = nil
 	}
 	u.plain[at] = err == nil
-	return err
+	return errors.Join(err, u.hold(len(at)))
+}
+
+// hold counts what is kept in memory until the end.
+func (u *unpacker) hold(n int) error {
+	if u.held += n; u.held > u.limit.Names {
+		return fmt.Errorf("the jail sends more than %d bytes of names of directories and links", u.limit.Names)
+	}
+	return nil
 }
 
 // clear removes a file that lies where another is to be.
@@ -161,7 +169,11 @@ func (u *unpacker) file(at string, h *tar.Header, r io.Reader) error {
 // link keeps a link for the end if it stays within the copy. To be sure of
 // that without asking the tree, ".." may only come first: behind the name of
 // another link it could be anywhere.
-func (u *unpacker) link(at, to string) {
+func (u *unpacker) link(at, to string) error {
+	if len(to) > maxName {
+		u.passOver(at, fmt.Errorf("is a link of %d bytes", len(to)))
+		return nil
+	}
 	ups := 0
 	for rest := to; ; ups++ {
 		after, ok := strings.CutPrefix(rest, "..")
@@ -174,9 +186,11 @@ func (u *unpacker) link(at, to string) {
 	inner := strings.Count(at, "/") - 1 // directories between the copy's own and the link; -1: it is the copy
 	if path.IsAbs(to) || ups > inner || inner < 0 || climbs(to) {
 		u.passOver(at, errors.New("is a link that leads out of what is copied"))
-		return
+		return nil
 	}
-	u.links = append(u.links, link{at, strings.TrimSuffix(strings.Repeat("../", ups)+to, "/")})
+	to = strings.TrimSuffix(strings.Repeat("../", ups)+to, "/")
+	u.links = append(u.links, link{at, to})
+	return u.hold(len(at) + len(to))
 }
 
 // climbs tells whether a path has a "..".

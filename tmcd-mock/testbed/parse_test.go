@@ -66,7 +66,7 @@ func TestMistakes(t *testing.T) {
 		{"host without address", "{ip: 127.0.0.1, ", "{", "m.yaml:13: expected host pc1 to have ip:"},
 		{"no mask", "{members:", "{mask: 255.0.255.0, members:", `m.yaml:8: expected the LAN's mask, a netmask like 255.255.255.0 or 24, not "255.0.255.0"`},
 		{"shape: unknown key", "{members: {a", "{shape: {dealy: 20}, members: {a", `m.yaml:8: unknown key "dealy": expected for shape one of delay, bandwidth, lossrate`},
-		{"shape: unknown unit", "{members: {a", "{shape: {delay: 20min}, members: {a", `m.yaml:8: expected delay from member to member: 0 to 60 s, like 20ms, not "20min"`},
+		{"shape: unknown unit", "{members: {a", "{shape: {delay: 20min}, members: {a", `m.yaml:8: expected delay from member to member: 0 to 20 s, like 20ms, not "20min"`},
 		{"shape: too much", "{members: {a", "{shape: {lossrate: 101%}, members: {a", `m.yaml:8: expected loss from member to member: 0 to 1, like 0.01 or 1%, not "101%"`},
 		{"shape: below nothing", "{members: {a", "{shape: {bandwidth: -1}, members: {a", `m.yaml:8: expected bandwidth: up to 100 Gbit/s, like 10Mb, not`},
 		{"shape: no vnodes", "{members: {a: 10.1.1.2, b", "{shape: {delay: 20}, members: {h: 10.1.1.2, b", "m.yaml:8: expected the members of lan0, which has shape:, to be vnodes on links, h isn't"},

@@ -23,7 +23,7 @@ func (r *reader) shape(n ast.Node) *shape {
 	s := &shape{line: lineOf(n)}
 	r.object(n, "shape", []field{
 		{"delay", func(n ast.Node) {
-			s.delay = r.quantity(n, "delay from member to member: 0 to 60 s, like 20ms", 60_000,
+			s.delay = r.quantity(n, "delay from member to member: 0 to 20 s, like 20ms", 20_000,
 				unit{"ms", 1}, unit{"s", 1000}, unit{"", 1})
 		}},
 		{"bandwidth", func(n ast.Node) {

@@ -198,13 +198,14 @@ func (r *reader) mac(n ast.Node, what string) string {
 	return s
 }
 
-// name reads an identifier of letters, digits, - and _ (and more, if given).
+// name reads an identifier of letters, digits, - and _ (and more, if given). One
+// with - at its head would be an option to whatever program is given it.
 func (r *reader) name(n ast.Node, s, what, more string, limit int) string {
 	bad := strings.IndexFunc(s, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_"+more, c))
 	})
-	if s == "" || bad >= 0 || len(s) > limit {
-		r.failAt(n, "expected %s of 1 to %d letters, digits, '-' and '_', not %q", what, limit, s)
+	if s == "" || s[0] == '-' || bad >= 0 || len(s) > limit {
+		r.failAt(n, "expected %s of 1 to %d letters, digits, '-' and '_', with no '-' at its head, not %q", what, limit, s)
 	}
 	return s
 }

@@ -96,6 +96,9 @@ func (r *Run) agentsInput() ([]byte, error) {
 // socket must answer: a pid alone may be anybody's by now.
 func (n *Node) agentsPID() int {
 	p := agents.Below(n.Root)
+	if info, err := os.Lstat(p.PID); err != nil || !info.Mode().IsRegular() {
+		return 0 // not ours: a fifo would keep us waiting
+	}
 	text, err := os.ReadFile(p.PID)
 	if err != nil {
 		return 0
