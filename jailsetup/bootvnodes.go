@@ -41,7 +41,7 @@ nothing else either, the list was cut short and nothing is changed.`,
 	f.BoolVar(&opts.kill, "kill", false, "kill every jail of this host")
 	f.BoolVar(&opts.reboot, "reboot", false, "reboot every jail of this host")
 	f.BoolVar(&opts.reconfig, "reconfig", false, "compare with tmcd's list: kill, reboot, boot")
-	cmd.MarkFlagsMutuallyExclusive("halt", "kill", "reboot", "reconfig")
+	exclusive(cmd, "halt", "kill", "reboot", "reconfig")
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -116,6 +117,17 @@ handed to the command that enter runs.`,
 		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(&s), newVerifyCommand(&s),
 	)
 	return root
+}
+
+// exclusive lets a command have one of these flags at most.
+func exclusive(cmd *cobra.Command, flags ...string) {
+	cmd.MarkFlagsMutuallyExclusive(flags...)
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.ValidateFlagGroups() != nil { // cobra's own words are of groups
+			return usageError{fmt.Errorf("%s: want one of --%s at most (%s --help)", cmd.Name(), strings.Join(flags, ", --"), cmd.CommandPath())}
+		}
+		return nil
+	}
 }
 
 // exactly wants n arguments and calls it usage if there are others.

@@ -57,7 +57,7 @@ is what the jail does by itself when tmcd says UPDATE=1.`,
 	cmd.Flags().BoolVar(&o.software, "software", false, "tarballs and packages instead of accounts")
 	cmd.Flags().BoolVarP(&o.all, "all", "a", false, "everything that has changed")
 	cmd.Flags().BoolVarP(&o.anew, "reconfig", "r", false, "everything anew: agents end and start again")
-	cmd.MarkFlagsMutuallyExclusive("software", "all", "reconfig")
+	exclusive(cmd, "software", "all", "reconfig")
 	return cmd
 }
 

@@ -3,11 +3,13 @@ package check
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"github.com/google/nftables"
@@ -156,11 +158,41 @@ func inCgroup(f func(dir string) error) error {
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp(h.V2, "emujail-doctor-")
+	if err := sweepProbes(h.V2); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp(h.V2, probePrefix)
 	if err != nil {
 		return err
 	}
 	return errors.Join(f(dir), os.Remove(dir))
+}
+
+// A probe's cgroup, and how old one is that somebody has left who was killed.
+const (
+	probePrefix = "emujail-doctor-"
+	probeStale  = time.Minute
+)
+
+// sweepProbes removes what killed probes have left.
+func sweepProbes(hierarchy string) error {
+	left, err := filepath.Glob(filepath.Join(hierarchy, probePrefix+"*"))
+	if err != nil {
+		return err
+	}
+	for _, dir := range left {
+		info, err := os.Stat(dir)
+		if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()) < probeStale {
+			continue // another's, at work
+		}
+		if err == nil {
+			err = os.Remove(dir)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func probeCgroupKill() error { return inCgroup(killIn) }

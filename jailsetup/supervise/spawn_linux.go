@@ -108,12 +108,14 @@ func awaitServer(ctx context.Context, site jail.Site, ended <-chan error, said f
 }
 
 // startFailure makes of a supervisor's last line the verb's error, with the
-// same exit code.
+// same exit code; of one that was killed, that.
 func startFailure(err error, said string) error {
 	code := CodeFailed
 	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if errors.As(err, &exit) && exit.Exited() {
 		code = exit.ExitCode()
+	} else {
+		said = fmt.Sprintf("it ended before it served: %v", err)
 	}
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	last := strings.TrimPrefix(lines[len(lines)-1], "jailsetup: ")
