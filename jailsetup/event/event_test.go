@@ -169,6 +169,10 @@ func TestCheckWords(t *testing.T) {
 		{Program, "KILL", "SIGNAL=TERM", ""},
 		{Program, "START", "COMMAND='a b=c' DIR=/tmp", ""},
 		{Program, "MODIFY", "RATE=1", "argument RATE"},
+		{Program, "MODIFY", "TIMEOUT=abc", "TIMEOUT=abc: want a number"},
+		{Program, "MODIFY", "TIMEOUT=2.5 EXPECTED_EXIT_CODE=", ""},
+		{TrafGen, "MODIFY", "RATE=x", "RATE=x: want a number"},
+		{TrafGen, "MODIFY", "RATE=0x10", ""},
 		{"", "BEGIN", "X=1", ""},
 		{Node, "BEGIN", "X", ""},
 	} {

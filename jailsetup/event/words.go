@@ -3,7 +3,9 @@ package event
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -35,12 +37,29 @@ func CheckWords(kind, action, args string) error {
 	if err != nil {
 		return err
 	}
-	for key := range words {
+	for _, key := range slices.Sorted(maps.Keys(words)) {
 		if !slices.Contains(v.keys, key) {
 			return fmt.Errorf("argument %s: %s knows %s", key, v.what, strings.Join(v.keys, ", "))
 		}
+		if slices.Contains(numbers(), key) && !isNumber(words[key]) {
+			return fmt.Errorf("argument %s=%s: want a number", key, words[key])
+		}
 	}
 	return nil
+}
+
+// numbers are the arguments that are numbers, of whatever type. How large they may
+// be is for the object to say.
+func numbers() []string {
+	return []string{"PACKETSIZE", "RATE", "INTERVAL", "IPTOS", "TIMEOUT", "EXPECTED_EXIT_CODE"}
+}
+
+// isNumber takes whatever an agent takes: decimal, 0x, octal and floating; empty is
+// for none.
+func isNumber(s string) bool {
+	_, notInt := strconv.ParseInt(s, 0, 64)
+	_, notFloat := strconv.ParseFloat(s, 64)
+	return s == "" || notInt == nil || notFloat == nil
 }
 
 // JoinArgs makes an event's arguments of KEY=VALUE words; a value with spaces gets
