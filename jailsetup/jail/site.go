@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
@@ -145,21 +144,12 @@ func LoadSite(path string) (Site, error) {
 	}
 	s.File = path
 	if err := yaml.UnmarshalWithOptions(data, &s, yaml.Strict()); err != nil {
-		return s, fmt.Errorf("site file %s", mistake(path, err))
+		return s, fmt.Errorf("site file %s", mistake(path, data, err))
 	}
 	if err := s.finish(); err != nil {
-		return s, fmt.Errorf("site file %s: %w", path, err)
+		return s, fmt.Errorf("site file %s: %w", placed(path, data, err.Error()), err)
 	}
 	return s, nil
-}
-
-// mistake is the parser's error on one line: FILE:LINE: what is wrong.
-func mistake(path string, err error) string {
-	var at yaml.Error
-	if !errors.As(err, &at) || at.GetToken() == nil {
-		return path + ": " + strings.ReplaceAll(err.Error(), "\n", " ")
-	}
-	return fmt.Sprintf("%s:%d: %s", path, at.GetToken().Position.Line, at.GetMessage())
 }
 
 // finish checks what the YAML can't say and fills in what depends on the host.

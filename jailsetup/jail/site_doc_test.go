@@ -61,6 +61,27 @@ func TestSiteExample(t *testing.T) {
 	}
 }
 
+// TestSiteMistakes: file, line and what was expected.
+func TestSiteMistakes(t *testing.T) {
+	for _, row := range []struct{ text, want string }{
+		{"# a comment\nbos: x\n", `:2: unknown field "bos"`},
+		{"boss: b\nlimits:\n  user_ns: 4\n  processes: -5\n", ":4: limits: processes: want 0 to 4194304, not -5"},
+		{"limits: {memory_mib: lots}\n", `:1: want a number, not "lots"`},
+		{"boss: b\ngrace: 2h\n", ":2: grace: want 0s to 1m"},
+		{"boss: b\ngrace: soon\n", `:2: want a duration, such as 30s, not "soon"`},
+		{"boss: b\ncontrol:\n  number: 1\n  prefix: banana\n", ":4: control: prefix: want ADDRESS/BITS"},
+		{"state: here\n", `:1: state: want an absolute path, not "here"`},
+		{"boss: b\nhost_ports: [tcp/22, tcp/7777]\n", ":2: host_ports: port tcp/7777: it is tmcd's"},
+		{"host_ports: 22\n", ":1: int was used where sequence is expected"},
+	} {
+		path := siteFile(t, row.text)
+		_, err := jail.LoadSite(path)
+		if err == nil || !strings.Contains(err.Error(), path+row.want) {
+			t.Errorf("%q: %v, want %q", row.text, err, row.want)
+		}
+	}
+}
+
 func siteFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "site.yaml")
