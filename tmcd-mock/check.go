@@ -50,7 +50,13 @@ Exit codes: 0 no row failed, 1 one did, or no row could be run, 2 usage.`,
 			if o.dryRun && len(list) == 0 {
 				return nil
 			}
-			return args(1, 1, "the address of a tmcd")(cmd, list)
+			if err := args(1, 1, "the address of a tmcd")(cmd, list); err != nil {
+				return err
+			}
+			if info, err := os.Stat(list[0]); err == nil && info.Mode().IsRegular() {
+				return usageError{fmt.Errorf("check: want the address of a tmcd that runs, not the file %s (serve says what is wrong with a testbed file)", list[0])}
+			}
+			return nil
 		},
 		RunE: func(cmd *cobra.Command, list []string) error {
 			if o.dryRun {

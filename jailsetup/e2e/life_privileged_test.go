@@ -132,6 +132,24 @@ func TestDryRun(t *testing.T) {
 		}
 		unchanged(t, "ISUP")
 	})
+	t.Run("of a boot of one that runs", func(t *testing.T) {
+		if out := r.jailsetup("boot", "-n", v); out.code != 1 || !strings.Contains(out.stderr, "runs already") {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
+		}
+		unchanged(t, "ISUP")
+	})
+	t.Run("of a reboot", func(t *testing.T) {
+		out := r.must("reboot", "-n", v)
+		for _, want := range []string{"undo kill: end every process", "make cgroups", "for the events of jails/demo", "run injail as PID 1"} {
+			if !strings.Contains(out, want) {
+				t.Errorf("doesn't say %q:\n%s", want, out)
+			}
+		}
+		if strings.Contains(out, "clone disk") {
+			t.Errorf("clones a disk, which it has:\n%s", out)
+		}
+		unchanged(t, "ISUP")
+	})
 	t.Run("of a halt", func(t *testing.T) {
 		out := r.must("halt", "-n", v)
 		if !strings.Contains(out, "undo cgroup") || strings.Contains(out, "undo image") {

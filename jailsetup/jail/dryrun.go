@@ -8,12 +8,16 @@ import (
 	"slices"
 	"strings"
 
+	"emujail/jailsetup/limit"
+	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/rootfs"
+	"emujail/jailsetup/shape"
 )
 
-// DryRun says, line by line, what a boot of the vnode would do. It changes
-// nothing: tmcd is asked without BOOTING.
-func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
+// DryRun says, line by line, what a boot of the vnode would do, or a reboot. It
+// changes nothing: tmcd is asked without BOOTING.
+func (h *Host) DryRun(ctx context.Context, vnode string, reboot bool) ([]string, error) {
 	r, err := h.Site.Load(vnode)
 	if errors.Is(err, fs.ErrNotExist) {
 		r = Record{VNode: vnode}
@@ -25,9 +29,16 @@ func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
 		return nil, err
 	}
 	var lines []string
-	if r.passedTo(w.Status) {
+	switch {
+	case r.passedTo(w.Status):
 		lines = append(lines, fmt.Sprintf("destroy what is here of %s/%s, whose %s was", r.Project, r.Experiment, vnode))
 		r = Record{VNode: vnode}
+	case r.Phase == Up && r.Alive() && !reboot:
+		return nil, ErrUp
+	case r.Phase == Up && r.Alive():
+		if lines, err = h.DryRunDown(vnode, false); err != nil {
+			return nil, err
+		}
 	}
 	if r.IDBase == 0 {
 		if r.IDBase, err = h.Site.freeIDBase(); err != nil {
@@ -38,9 +49,13 @@ func (h *Host) DryRun(ctx context.Context, vnode string) ([]string, error) {
 		return nil, err
 	}
 	r.Boot++
+	r.Project, r.Experiment = w.Status.PID, w.Status.EID
 	p, err := h.Plan(ctx, r, w)
 	if err != nil {
 		return nil, err
+	}
+	if r.Boot > 1 { // it has its disk
+		p.Disk = nil
 	}
 	var text strings.Builder
 	if err := plan.Print(&text, p.Steps()); err != nil {
@@ -70,8 +85,31 @@ func (h *Host) DryRunDown(vnode string, disk bool) ([]string, error) {
 			return nil, err
 		}
 		for _, u := range slices.Backward(log.Pending()) {
-			lines = append(lines, fmt.Sprintf("undo %s %s", u.Kind, u.Data))
+			lines = append(lines, fmt.Sprintf("undo %s: %s", u.Kind, inWords(u)))
 		}
 	}
-	return lines, nil
+	return slices.Compact(lines), nil
+}
+
+// inWords is what an undo does.
+func inWords(u plan.Undo) string {
+	words := map[string]string{
+		limit.KindKill:   "end every process that is left of the jail",
+		limit.KindCgroup: "remove its cgroups",
+		rootfs.KindImage: "delete its disk, with all that its users have written",
+		shape.KindLink:   "forward no more for a shaped interface",
+		kindGiven:        "remove what it sees at /run/emulab",
+		kindDoors:        "close its sockets",
+		kindEvents:       "close its socket for events",
+
+		network.KindControlLink:         "remove its control interface, and what lets it send",
+		network.KindExperimentLink:      "remove an interface on a LAN, and what lets it send",
+		network.KindExperimentNamespace: "remove the experiment's network, if no jail is left in it",
+		network.KindSharedAddress:       "give up its ports of the host's address",
+		network.KindSplice:              "remove what stood between an interface and its LAN",
+	}[u.Kind]
+	if words == "" {
+		return string(u.Data)
+	}
+	return words
 }

@@ -206,7 +206,7 @@ func (s *Supervisor) dryRun(ctx context.Context, c net.Conn, req Request) error 
 	var err error
 	switch req.Verb {
 	case VerbBoot, VerbReboot:
-		lines, err = s.host.DryRun(ctx, req.VNode)
+		lines, err = s.host.DryRun(ctx, req.VNode, req.Verb == VerbReboot)
 	default:
 		lines, err = s.host.DryRunDown(req.VNode, req.Verb == VerbKill)
 	}
