@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"emujail/jailsetup/network"
 	"emujail/jailsetup/supervise"
 )
 
@@ -19,6 +20,13 @@ are not for jails: they ask through their proxy.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			req := supervise.Request{Verb: supervise.VerbHostPorts, Add: opts.add, Remove: opts.remove}
+			for _, text := range opts.add {
+				if p, err := network.ParsePort(text); err == nil && p.IsTmcd() {
+					fmt.Fprintf(cmd.ErrOrStderr(), "jailsetup: warning: %s is tmcd's: jails reach it without their proxy now (hostports --remove %s)\n", p, p)
+				} else if err != nil {
+					return usageError{fmt.Errorf("hostports: %w", err)}
+				}
+			}
 			return s.ask(cmd.Context(), req, func(r supervise.Reply) {
 				for _, p := range r.Ports {
 					fmt.Fprintln(cmd.OutOrStdout(), p)

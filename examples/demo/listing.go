@@ -16,10 +16,14 @@ import (
 	"emujail/jailsetup/leftover"
 )
 
-// list looks at the host: what of it could be the demo's.
+// list looks at the host: what of it could be the demo's. Others may have jails
+// here, too, which come and go.
 func list() (leftover.Listing, error) {
+	ours := func(path string) bool { return strings.HasPrefix(path, stateDir) || strings.HasPrefix(path, runDir) }
 	return leftover.Scope{
 		Numbers: true,
+		Mount:   ours,
+		Backing: ours,
 		Socket:  func(path string) bool { return strings.HasPrefix(path, runDir) },
 		Listener: func(addr string) bool {
 			return strings.HasSuffix(addr, hexPort(tmcdPort)) || strings.HasSuffix(addr, hexPort(webPort))
@@ -34,7 +38,7 @@ func cgroups() ([]string, error) {
 		if err != nil {
 			return nil // one that has just gone
 		}
-		if d.IsDir() && strings.Contains(path, "/emulab") {
+		if d.IsDir() && (strings.Contains(path, "/emulab/"+first) || strings.Contains(path, "/emulab/"+second)) {
 			all = append(all, path)
 		}
 		return nil
@@ -45,9 +49,11 @@ func cgroups() ([]string, error) {
 // firstJailID is where jails' ids begin; no process of the host's has such.
 const firstJailID = 1 << 24
 
-// processes are those with a jail's ids, and the program that starts them.
+// processes are those with a jail's ids, but for those in another jail's cgroup,
+// and the program that starts them, if it is this demo's.
 func processes() ([]string, error) {
 	statuses, err := filepath.Glob("/proc/[0-9]*/status")
+	bin, binErr := binDir()
 	var all []string
 	for _, path := range statuses {
 		status, err := os.ReadFile(path)
@@ -60,11 +66,25 @@ func processes() ([]string, error) {
 			fmt.Sscanf(line, "Name: %s", &name)
 			fmt.Sscanf(line, "Uid: %d", &uid)
 		}
-		if uid >= firstJailID || name == "jailspawn" {
+		if uid >= firstJailID && !anothers(filepath.Dir(path)) || name == "jailspawn" && runs(filepath.Dir(path), bin) {
 			all = append(all, filepath.Base(filepath.Dir(path))+" "+name)
 		}
 	}
-	return all, err
+	return all, errors.Join(err, binErr)
+}
+
+// anothers tells whether a process, given as its directory in /proc, is in a
+// cgroup of a jail that isn't the demo's.
+func anothers(process string) bool {
+	text, err := os.ReadFile(filepath.Join(process, "cgroup"))
+	_, vnode, ok := strings.Cut(string(text), "/emulab/")
+	return err == nil && ok && !strings.HasPrefix(vnode, first) && !strings.HasPrefix(vnode, second)
+}
+
+// runs tells whether its program lies in a directory.
+func runs(process, dir string) bool {
+	exe, err := os.Readlink(filepath.Join(process, "exe"))
+	return err == nil && filepath.Dir(exe) == dir
 }
 
 func hexPort(n int) string { return fmt.Sprintf(":%04X", n) }

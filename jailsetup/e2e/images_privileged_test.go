@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -69,9 +70,12 @@ func TestImages(t *testing.T) {
 		t.Errorf("plan:\n%s", plan)
 	}
 	r.must("boot", v)
-	if got := r.enter(v, "cat", "/etc/shells"); !strings.Contains(got, "# of the image") {
-		t.Errorf("/etc/shells is the host's: %q", got)
-	}
+	r.await("the image's /etc/shells", func() error { // the jail reboots first: its aliases are new to the host
+		if out := r.jailsetup("enter", "-T", v, "cat", "/etc/shells"); !strings.Contains(out.stdout, "# of the image") {
+			return fmt.Errorf("enter says %q %s", out.stdout, out.stderr)
+		}
+		return nil
+	})
 	r.must("kill", v)
 
 	restart("images: {default: " + dir + "}")

@@ -212,6 +212,9 @@ func (s Site) ports() ([]network.Port, error) {
 		if err != nil {
 			return nil, err
 		}
+		if p.IsTmcd() {
+			return nil, fmt.Errorf("port %s: it is tmcd's: jails ask it through their proxy only", p)
+		}
 		list = append(list, p)
 	}
 	return list, nil

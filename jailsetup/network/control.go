@@ -173,8 +173,7 @@ type Port struct {
 // tmcdPorts are the ports at which a tmcd listens.
 func tmcdPorts() []uint16 { return []uint16{7777, 14447} }
 
-// ParsePort reads "tcp/N" or "udp/N", N from 1 to 65535, of which none is
-// tmcd's (S2).
+// ParsePort reads "tcp/N" or "udp/N", N from 1 to 65535.
 func ParsePort(s string) (Port, error) {
 	name, number, ok := strings.Cut(s, "/")
 	proto := map[string]Proto{"tcp": TCP, "udp": UDP}[name]
@@ -182,12 +181,12 @@ func ParsePort(s string) (Port, error) {
 	if !ok || proto == 0 || err != nil || n == 0 {
 		return Port{}, fmt.Errorf("port %q: want tcp/N or udp/N, N from 1 to 65535", s)
 	}
-	p := Port{proto, uint16(n)}
-	if slices.Contains(tmcdPorts(), p.Number) {
-		return Port{}, fmt.Errorf("port %s: it is tmcd's: jails ask it through their proxy only", p)
-	}
-	return p, nil
+	return Port{proto, uint16(n)}, nil
 }
+
+// IsTmcd tells whether a tmcd listens at the port, which jails are to ask through
+// their proxy only (S2).
+func (p Port) IsTmcd() bool { return slices.Contains(tmcdPorts(), p.Number) }
 
 func (p Port) String() string { return fmt.Sprintf("%s/%d", p.Proto, p.Number) }
 
