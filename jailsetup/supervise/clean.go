@@ -47,7 +47,11 @@ func (s *Supervisor) clean(ctx context.Context, c net.Conn) (err error) {
 func (s *Supervisor) endBoots() (busy []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	close(s.boots)
+	select {
+	case <-s.boots: // somebody has cleaned, and we are about to stop
+	default:
+		close(s.boots)
+	}
 	for vnode, l := range s.locks {
 		if vnode != "" && len(l) > 0 {
 			busy = append(busy, vnode)

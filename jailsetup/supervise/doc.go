@@ -5,6 +5,7 @@
 //	api.go     what verbs and supervisor say to each other, and the verbs' side
 //	serve.go   start, order of start, end
 //	verbs.go   boot, halt, reboot, kill, list, hostports: one at a time a vnode
+//	clean.go   stop --clean: the end of all jails
 //	doors.go   the two sockets of each jail
 //	console.go sessions of `enter`: frames between a verb and a jail's init
 //	proxy.go   the proxy's process: started, told, started again
