@@ -58,10 +58,10 @@ func newDownCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "down",
 		Short: "remove what up has made",
-		Long:  `down kills the vnodes, ends supervisor and tmcd-mock, and removes their files; if
+		Long: `down kills the vnodes, ends supervisor and tmcd-mock, and removes their files; if
 nothing is up, that is as well. What boots meanwhile is waited for and removed.`,
-		Args:  exactly(0, "none"),
-		RunE:  func(cmd *cobra.Command, _ []string) error { return down(cmd.Context()) },
+		Args: exactly(0, "none"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return down(cmd.Context()) },
 	}
 }
 
