@@ -196,6 +196,7 @@ func (p *place) rest(ctx context.Context, d time.Duration) error {
 	case <-time.After(d):
 	case <-p.none:
 	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 	return p.take(ctx)
 }
