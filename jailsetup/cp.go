@@ -22,10 +22,6 @@ import (
 // copySilence is how long the jail's tar may say nothing.
 const copySilence = 60 * time.Second
 
-// maxComplaints bounds, in bytes, what the jail's programs may say beside what is
-// asked of them.
-const maxComplaints = 1 << 20
-
 // maxPadding bounds, in bytes, what may follow the end of a tar.
 const maxPadding = 1 << 20
 

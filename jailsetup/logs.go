@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -132,20 +131,4 @@ func (o logs) show(cmd *cobra.Command, site jail.Site, name string) error {
 		return exitError{code} // what was wrong has been said, inside
 	}
 	return nil
-}
-
-// bounded is an output that ends in an error after so many bytes: a jail can't
-// fill what it is written to.
-type bounded struct {
-	w    io.Writer
-	left int64
-}
-
-// Write implements [io.Writer].
-func (b *bounded) Write(p []byte) (int, error) {
-	if int64(len(p)) > b.left {
-		return 0, errors.New("the jail says more than is believed")
-	}
-	b.left -= int64(len(p))
-	return b.w.Write(p)
 }

@@ -120,3 +120,23 @@ func exitOf(f console.Frame) (int, error) {
 	}
 	return exit.Code & 0xff, nil
 }
+
+// maxComplaints bounds, in bytes, what the jail's programs may say beside what is
+// asked of them.
+const maxComplaints = 1 << 20
+
+// bounded is an output that ends in an error after so many bytes: a jail can't
+// fill what it is written to.
+type bounded struct {
+	w    io.Writer
+	left int64
+}
+
+// Write implements [io.Writer].
+func (b *bounded) Write(p []byte) (int, error) {
+	if int64(len(p)) > b.left {
+		return 0, errors.New("the jail says more than is believed")
+	}
+	b.left -= int64(len(p))
+	return b.w.Write(p)
+}

@@ -24,7 +24,7 @@ func list() (leftover.Listing, error) {
 		Numbers: true,
 		Mount:   ours,
 		Backing: ours,
-		Socket:  func(path string) bool { return strings.HasPrefix(path, runDir) },
+		Socket:  ours,
 		Listener: func(addr string) bool {
 			return strings.HasSuffix(addr, hexPort(tmcdPort)) || strings.HasSuffix(addr, hexPort(webPort))
 		},

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 
+	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/verify"
 )
@@ -164,6 +166,23 @@ func TestVerifyBits(t *testing.T) {
 		rows, _ := r.verified(t, v)
 		if rows["S11"].Outcome != verify.Pass || rows["S12"].Outcome != verify.Pass {
 			t.Errorf("in order: %+v, %+v", rows["S11"], rows["S12"])
+		}
+		inside, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", r.phase(v, jail.Up).PID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer inside.Close()
+		for _, row := range []struct {
+			forwards string
+			want     verify.Outcome
+		}{{"1", verify.Fail}, {"0", verify.Pass}} {
+			err := network.In(inside, func() error { return os.WriteFile("/proc/sys/net/ipv4/conf/lo/forwarding", []byte(row.forwards), 0) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			if rows, _ := r.verified(t, v); rows["S11"].Outcome != row.want {
+				t.Errorf("lo forwards: %s: %+v", row.forwards, rows["S11"])
+			}
 		}
 		ns, err := os.Open(r.path("run/netns/control"))
 		if err != nil {

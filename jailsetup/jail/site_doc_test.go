@@ -69,6 +69,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"limits: {memory_mib: lots}\n", `:1: want a number, not "lots"`},
 		{"boss: b\ngrace: 2h\n", ":2: grace: want 0s to 1m"},
 		{"boss: b\ngrace: soon\n", `:2: want a duration, such as 30s, not "soon"`},
+		{"boss: b5\ngrace: 5x\n", `:2: want a duration, such as 30s, not "5x"`},
 		{"boss: b\ncontrol:\n  number: 1\n  prefix: banana\n", ":4: control: prefix: want ADDRESS/BITS"},
 		{"state: here\n", `:1: state: want an absolute path, not "here"`},
 		{"boss: b\nhost_ports: [tcp/22, tcp/7777]\n", ":2: host_ports: port tcp/7777: it is tmcd's"},

@@ -19,10 +19,10 @@ func mistake(path string, data []byte, err error) string {
 	if !errors.As(err, &at) || at.GetToken() == nil {
 		said := strings.ReplaceAll(err.Error(), "\n", " ")
 		// A duration that is none is told by its value only.
-		if _, value, ok := strings.Cut(said, `invalid duration "`); ok {
-			before, _, found := strings.Cut(string(data), strings.TrimSuffix(value, `"`))
-			if found {
-				return fmt.Sprintf("%s:%d: want %s, not %q", path, strings.Count(before, "\n")+1, wanted(reflect.TypeFor[time.Duration]()), strings.TrimSuffix(value, `"`))
+		if _, value, ok := strings.Cut(said, `duration "`); ok {
+			value = strings.TrimSuffix(value, `"`)
+			if before, _, found := strings.Cut(string(data), ": "+value); found {
+				return fmt.Sprintf("%s:%d: want %s, not %q", path, strings.Count(before, "\n")+1, wanted(reflect.TypeFor[time.Duration]()), value)
 			}
 		}
 		return path + ": " + said

@@ -91,10 +91,16 @@ func TestBootStartsTrafficGenerators(t *testing.T) {
 	}
 }
 
+// addSelf makes whoever runs the test a user of the jail, called self.
+func (j *jail) addSelf() {
+	j.tb.Helper()
+	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
+	mustWrite(j.tb, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+}
+
 func TestStartupCommand(t *testing.T) {
 	j := newJail(t)
-	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
-	mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+	j.addSelf()
 	j.tmcd.set("startupcmd", "CMD='echo it is up; exit 7' UID=self\n")
 	j.boot()
 	await(t, "startstatus", func() bool { return j.tmcd.count("startstatus 7") == 1 })
@@ -116,8 +122,7 @@ func TestStartupCommandOfNobody(t *testing.T) {
 
 func TestProgram(t *testing.T) {
 	j := newJail(t)
-	me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
-	mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+	j.addSelf()
 	j.tmcd.set("programs", "UID=self\nAGENT=prog0 COMMAND='echo $COLOUR'\n")
 	j.tmcd.set("userenv", "COLOUR=deep blue\n")
 	j.boot()
@@ -182,8 +187,7 @@ func TestAgentsReplaced(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJail(t)
-			me := fmt.Sprintf("self:x:%d:%d::/:/bin/sh\n", os.Getuid(), os.Getgid())
-			mustWrite(t, j.path("/etc/passwd"), me+j.read("/etc/passwd"))
+			j.addSelf()
 			j.tmcd.set("programs", "UID=self\nAGENT=prog0 COMMAND='trap \"\" TERM; echo begun; sleep 60'\n")
 			j.boot()
 			err := agents.Send(context.Background(), agents.Below(j.Root).Socket, event.Event{Object: "prog0", Action: "START"})
