@@ -57,11 +57,11 @@ func Serve(ctx context.Context, o Options) error {
 func (s *server) live(ctx context.Context, cut context.CancelFunc) error {
 	err := s.run(ctx)
 	s.drain(cut)
+	if s.leave != nil {
+		s.leave() // before the workers end: a jail that it takes away isn't in drain's list
+	}
 	s.workers.end()
 	s.spent.close()
-	if s.leave != nil {
-		s.leave()
-	}
 	s.attestor.proc.Close() // nil is fine
 	return errors.Join(err, s.audit.stop())
 }
