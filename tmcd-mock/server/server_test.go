@@ -186,6 +186,7 @@ func TestRequestChunks(t *testing.T) {
 			if got := readAll(t, c); got != row.want {
 				t.Errorf("answer %q, want %q", got, row.want)
 			}
+			event(t, s, next) // the journal comes after the answer: the next row's first is its own
 			for len(seen) > 0 {
 				<-seen
 			}
