@@ -91,7 +91,7 @@ func statusOf(ctx context.Context, site jail.Site, vnode string) (vnodeStatus, e
 	argv := []string{"/usr/bin/head", "-c", strconv.Itoa(summary.MaxBytes), bootSummary}
 	h, err := askInside(ctx, site, ask{vnode: vnode, argv: argv, timeout: statusTimeout, most: summary.MaxBytes})
 	if err == nil && h.code != 0 {
-		err = errors.New(summary.Printable(string(lastLine(h.stderr))))
+		err = errors.New(printable(string(lastLine(h.stderr))))
 	}
 	if err == nil {
 		st.Inside, err = summary.Read(h.stdout)
@@ -115,20 +115,20 @@ func printStatus(w io.Writer, st vnodeStatus) error {
 	}
 	b.WriteByte('\n')
 	for _, n := range st.Notes {
-		fmt.Fprintf(&b, "  note: %s\n", summary.Printable(n))
+		fmt.Fprintf(&b, "  note: %s\n", printable(n))
 	}
 	switch {
 	case st.Unread != "":
-		fmt.Fprintf(&b, "no summary from inside: %s\n", summary.Printable(st.Unread))
+		fmt.Fprintf(&b, "no summary from inside: %s\n", printable(st.Unread))
 	case st.Inside != nil:
 		b.WriteString(st.Inside.Text())
 		for _, r := range st.Inside.Steps {
 			for _, warning := range r.Warnings {
-				fmt.Fprintf(&b, "  %s: %s\n", summary.Printable(r.Step), summary.Printable(warning))
+				fmt.Fprintf(&b, "  %s: %s\n", printable(r.Step), printable(warning))
 			}
 		}
 		if st.Inside.Error != "" {
-			fmt.Fprintf(&b, "fatal: %s\n", summary.Printable(st.Inside.Error))
+			fmt.Fprintf(&b, "fatal: %s\n", printable(st.Inside.Error))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"emujail/jailsetup/injail/summary"
 )
 
 const (
@@ -46,10 +44,10 @@ is what the jail does by itself when tmcd says UPDATE=1.`,
 				return fmt.Errorf("cannot update %s: %w", args[0], err)
 			}
 			for line := range bytes.Lines(h.stdout) {
-				fmt.Fprintln(cmd.OutOrStdout(), summary.Printable(string(bytes.TrimRight(line, "\n"))))
+				fmt.Fprintln(cmd.OutOrStdout(), printable(string(bytes.TrimRight(line, "\n"))))
 			}
 			if h.code != 0 {
-				return fmt.Errorf("cannot update %s: %s", args[0], summary.Printable(string(lastLine(h.stderr))))
+				return fmt.Errorf("cannot update %s: %s", args[0], printable(string(lastLine(h.stderr))))
 			}
 			return nil
 		},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -25,10 +26,10 @@ func (r Result) String() string {
 // left is text of ours, but addresses and errors pass through here too.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || r >= ' ' && r != 0x7f && r != utf8.RuneError {
-			return r
+		if r != '\n' && unicode.IsControl(r) || r == utf8.RuneError {
+			return '?'
 		}
-		return '?'
+		return r
 	}, s)
 }
 

@@ -124,10 +124,10 @@ func TestReports(t *testing.T) {
 	row := conformance.Rows()[0]
 	results := []conformance.Result{
 		{Row: row, Outcome: conformance.Passed, Took: 1500 * time.Millisecond},
-		{Row: row, Outcome: conformance.Failed, Why: "said \x1b[2J<b>&\x00\nmore", Took: time.Second},
+		{Row: row, Outcome: conformance.Failed, Why: "said \x1b[2J\u009b2J<b>&\x00\nmore", Took: time.Second},
 		{Row: row, Outcome: conformance.NotRun, Why: "needs vnode"},
 	}
-	if got, want := results[1].String(), "FAIL  1/1    "+row.Rule+"\n             said ?[2J<b>&?\n             more"; got != want {
+	if got, want := results[1].String(), "FAIL  1/1    "+row.Rule+"\n             said ?[2J?2J<b>&?\n             more"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	var b bytes.Buffer
@@ -169,7 +169,7 @@ func TestReports(t *testing.T) {
 		suite.Cases[1].Failure == nil || suite.Cases[2].Skipped == nil {
 		t.Errorf("%+v in %s", suite, b.Bytes())
 	}
-	if got := suite.Cases[1].Failure.Message; got != "said ?[2J<b>&?\nmore" {
+	if got := suite.Cases[1].Failure.Message; got != "said ?[2J?2J<b>&?\nmore" {
 		t.Errorf("the reason is %q", got)
 	}
 }
