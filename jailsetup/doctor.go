@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -158,7 +159,11 @@ func printDoctor(w io.Writer, d diagnosis) (lacking int, err error) {
 		if wall.Soft {
 			mark = " *"
 		}
-		fmt.Fprintf(t, "%s%s\t%d\t%d\t%d\t%d\t%s\n", wall.Name, mark, wall.Fits, wall.Most, wall.Used, wall.PerJail, remedy)
+		holds := strconv.Itoa(wall.Fits)
+		if wall.Own && wall.Fits > 0 {
+			holds = "any"
+		}
+		fmt.Fprintf(t, "%s%s\t%s\t%d\t%d\t%d\t%s\n", wall.Name, mark, holds, wall.Most, wall.Used, wall.PerJail, remedy)
 	}
 	return lacking, t.Flush()
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -63,9 +65,36 @@ func adviseFiles(s Setup) []Advice {
 	if err != nil {
 		return nil
 	}
+	each, err := filesOf(s)
+	if err != nil || each < most {
+		return nil
+	}
+	return []Advice{{
+		"fs.file-max", fmt.Sprintf("one jail may open as many files as the limits let it (%s) and this host has only %d for all: then the proxy opens none", count(each), most),
+		fmt.Sprintf("jailsetup serve raises it where it may; else sysctl -w fs.file-max=%d, or lower limits.processes or limits.memory_mib", need(most, 1, min(each, math.MaxInt64/8))),
+	}}
+}
+
+// RaiseFileMax takes the bound off the kernel's table of open files, as systemd
+// does at a host's start, if one jail could fill it (T16). It returns what the
+// bound was, 0 if nothing was to do.
+func RaiseFileMax(s Setup) (before int64, err error) {
+	most, err := number("fs/file-max")(Load{})
+	if err != nil {
+		return 0, err
+	}
+	each, err := filesOf(s)
+	if err != nil || each < most || most == math.MaxInt64 {
+		return 0, err
+	}
+	return most, os.WriteFile("/proc/sys/fs/file-max", strconv.AppendInt(nil, math.MaxInt64, 10), 0)
+}
+
+// filesOf is how many files one jail may open, in all its processes.
+func filesOf(s Setup) (int64, error) {
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return nil
+		return 0, err
 	}
 	each := int64(math.MaxInt64)
 	if s.Memory > 0 {
@@ -74,13 +103,7 @@ func adviseFiles(s Setup) []Advice {
 	if n := int64(s.Processes); n > 0 && limit.Max < uint64(each/n) {
 		each = n * int64(limit.Max)
 	}
-	if each < most {
-		return nil
-	}
-	return []Advice{{
-		"fs.file-max", fmt.Sprintf("one jail may open as many files as the limits let it (%s) and this host has only %d for all: then the proxy opens none", count(each), most),
-		fmt.Sprintf("sysctl -w fs.file-max=%d, or lower limits.processes or limits.memory_mib", need(most, 1, min(each, math.MaxInt64/8))),
-	}}
+	return each, nil
 }
 
 func count(n int64) string {

@@ -22,7 +22,8 @@ const (
 	jailDescriptors = 8       // of the supervisor: sockets, what waits at them, pidfds
 	jailNeighbours  = 4       // in the jail and at its routers; more with each peer it talks to
 	jailMemory      = 5 << 20 // inside 3 to 4 MiB, outside 0.7
-	jailNamespaces  = 2       // of a kind: the jail's own, another for a kind of shares
+	jailNamespaces  = 1       // of root's, of a kind; what a jail makes itself is counted as its own
+	jailInotify     = 8       // its own, too
 	fixedMemory     = 96 << 20
 )
 
@@ -41,6 +42,7 @@ type Wall struct {
 	PerJail int64  `json:"per_jail"` // one takes
 	Fits    int    `json:"fits"`     // so many jails in all, those that run with it
 	Soft    bool   `json:"soft"`     // jails boot beyond it; what they want to do then may fail
+	Own     bool   `json:"own"`      // each jail has Most of its own: enough for one is enough for all
 	Remedy  string `json:"remedy"`   // what lifts it
 }
 
@@ -70,6 +72,13 @@ func Walls(l Load) []Wall {
 
 // fit works out how many jails fit, if so many are counted in Used.
 func (w Wall) fit(here int) Wall {
+	if w.Own {
+		w.Fits = 0
+		if w.Most >= w.PerJail {
+			w.Fits = math.MaxInt32
+		}
+		return w
+	}
 	more := max(0, w.Most-w.Used) / w.PerJail
 	w.Fits = int(min(more, math.MaxInt32-int64(here))) + here
 	return w
@@ -119,22 +128,23 @@ type setting struct {
 	used       func(l Load) (int64, error)
 	reserve    string // a file with a part of it that jails don't get
 	soft       bool
+	own        bool
 }
 
 func kernelWalls(l Load) []Wall {
 	var walls []Wall
 	for _, s := range [...]setting{
-		{"process ids", "kernel/pid_max", jailTasks, tasks, "", false},
-		{"threads", "kernel/threads-max", jailTasks, tasks, "", false},
-		{"terminals, if each jail uses one", "kernel/pty/max", 1, number("kernel/pty/nr"), "kernel/pty/reserve", true},
-		{"neighbours, IPv4", "net/ipv4/neigh/default/gc_thresh3", jailNeighbours, perJail(jailNeighbours), "", false},
-		{"neighbours, IPv6", "net/ipv6/neigh/default/gc_thresh3", jailNeighbours, perJail(jailNeighbours), "", true},
-		{"inotify instances, if each jail uses one", "fs/inotify/max_user_instances", 1, perJail(1), "", true},
-		{"open files of the host", "fs/file-max", 160, firstOf("fs/file-nr"), "", false},
-		{"user namespaces", "user/max_user_namespaces", jailNamespaces, perJail(jailNamespaces), "", false},
-		{"network namespaces", "user/max_net_namespaces", 1, perJail(1), "", false},
-		{"mount namespaces", "user/max_mnt_namespaces", jailNamespaces, perJail(jailNamespaces), "", false},
-		{"pid namespaces", "user/max_pid_namespaces", 1, perJail(1), "", false},
+		{"process ids", "kernel/pid_max", jailTasks, tasks, "", false, false},
+		{"threads", "kernel/threads-max", jailTasks, tasks, "", false, false},
+		{"terminals, if each jail uses one", "kernel/pty/max", 1, number("kernel/pty/nr"), "kernel/pty/reserve", true, false},
+		{"neighbours, IPv4", "net/ipv4/neigh/default/gc_thresh3", jailNeighbours, perJail(jailNeighbours), "", false, false},
+		{"neighbours, IPv6", "net/ipv6/neigh/default/gc_thresh3", jailNeighbours, perJail(jailNeighbours), "", true, false},
+		{"inotify instances, each jail has its own", "fs/inotify/max_user_instances", jailInotify, perJail(0), "", true, true},
+		{"open files of the host", "fs/file-max", 160, firstOf("fs/file-nr"), "", false, false},
+		{"user namespaces", "user/max_user_namespaces", jailNamespaces, perJail(jailNamespaces), "", false, false},
+		{"mount namespaces", "user/max_mnt_namespaces", jailNamespaces, perJail(jailNamespaces), "", false, false},
+		{"uts namespaces", "user/max_uts_namespaces", jailNamespaces, perJail(jailNamespaces), "", false, false},
+		{"ipc namespaces", "user/max_ipc_namespaces", jailNamespaces, perJail(jailNamespaces), "", false, false},
 	} {
 		if w, err := s.wall(l); err == nil {
 			walls = append(walls, w)
@@ -153,6 +163,9 @@ func (s setting) wall(l Load) (Wall, error) {
 		return Wall{}, err
 	}
 	set := need(used, l.Jails, s.perJail)
+	if s.own {
+		set = need(used, 1, s.perJail)
+	}
 	if s.reserve != "" {
 		reserve, err := number(s.reserve)(l)
 		if err != nil {
@@ -161,7 +174,7 @@ func (s setting) wall(l Load) (Wall, error) {
 		most -= reserve
 		set += reserve
 	}
-	w := Wall{Name: s.name, Soft: s.soft, Most: most, Used: used, PerJail: s.perJail,
+	w := Wall{Name: s.name, Soft: s.soft, Own: s.own, Most: most, Used: used, PerJail: s.perJail,
 		Remedy: fmt.Sprintf("sysctl -w %s=%d", strings.ReplaceAll(s.file, "/", "."), set)}
 	return w.fit(l.Running), nil
 }

@@ -18,6 +18,8 @@ func TestFit(t *testing.T) {
 		{"others are there", Wall{Most: 100, Used: 55, PerJail: 10}, 0, 4},
 		{"jails are there", Wall{Most: 100, Used: 50, PerJail: 10}, 5, 10},
 		{"nothing is left", Wall{Most: 10, Used: 50, PerJail: 10}, 3, 3},
+		{"each has its own", Wall{Most: 10, PerJail: 10, Own: true}, 3, 1<<31 - 1},
+		{"its own is too little", Wall{Most: 9, PerJail: 10, Own: true}, 3, 0},
 		{"no end", Wall{Most: 1<<63 - 1, PerJail: 1}, 3, 1<<31 - 1},
 	}
 	for _, tt := range tests {
@@ -49,7 +51,7 @@ func TestWalls(t *testing.T) {
 	}
 	for name, remedy := range map[string]string{
 		"process ids": "sysctl -w kernel.pid_max=65536", "open files of the supervisor": "LimitNOFILE=32768",
-		"neighbours, IPv4": "sysctl -w net.ipv4.neigh.default.gc_thresh3=16384", "user namespaces": "sysctl -w user.max_user_namespaces=8192",
+		"neighbours, IPv4": "sysctl -w net.ipv4.neigh.default.gc_thresh3=16384", "user namespaces": "sysctl -w user.max_user_namespaces=4096",
 		"memory, of idle jails": "memory", "threads": "sysctl", "terminals, if each jail uses one": "sysctl -w kernel.pty.max=",
 	} {
 		if w, ok := byName[name]; !ok || !strings.Contains(w.Remedy, remedy) {

@@ -221,9 +221,18 @@ func TestT16SharedTables(t *testing.T) {
 	if strings.Contains(said.String(), "without end") {
 		t.Errorf("a table without a bound: %s", said.String())
 	}
+	if fd, err := unix.InotifyInit1(unix.IN_CLOEXEC); err != nil {
+		t.Errorf("the host gets no inotify instance: %v", err)
+	} else {
+		unix.Close(fd)
+	}
 	r.boot(b)
 	if got := r.enter(b, "tmcc", "status"); !strings.Contains(got, "node-b") {
 		t.Errorf("tmcc status says %q", got)
+	}
+	// As much as the first one got is there for the second.
+	if got, _, _ := strings.Cut(r.enter(b, r.putInside(b, "inside"), "exhaust"), "\n"); !strings.HasPrefix(said.String(), got+"\n") {
+		t.Errorf("the other jail: %s; the first one: %s", got, said.String())
 	}
 	if err := in.Close(); err != nil {
 		t.Error(err)

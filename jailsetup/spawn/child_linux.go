@@ -165,11 +165,40 @@ func startFirst(c Config) (*first, error) {
 		CgroupFD:                   int(cgroup.Fd()),
 		PidFD:                      &pidfd,
 	}
-	if err := cmd.Start(); err != nil {
+	if err := asOwner(c.Layout.IDBase, cmd.Start); err != nil {
 		ours.Close()
 		return nil, fmt.Errorf("start the first process: %w", err)
 	}
 	return &first{cmd, os.NewFile(uintptr(pidfd), "pidfd"), ours}, nil
+}
+
+// noSetUIDFixup is SECBIT_NO_SETUID_FIXUP of capabilities(7).
+const noSetUIDFixup = 1 << 2
+
+// asOwner calls start with the effective user id of who shall own the jail's user
+// namespace. What a jail takes of inotify instances and namespaces the kernel
+// counts against that owner, too: if all were root's, one jail could take what is
+// there for all, and for the host's own daemons (T16; user_namespaces(7)). An owner
+// is its own root only, who has no rights outside. The thread keeps its
+// capabilities meanwhile.
+func asOwner(uid int, start func() error) error {
+	if err := unix.Prctl(unix.PR_SET_SECUREBITS, noSetUIDFixup, 0, 0, 0); err != nil {
+		return fmt.Errorf("keep capabilities beside another user id: %w", err)
+	}
+	if err := setEffectiveUID(uid); err != nil {
+		return err
+	}
+	err := start()
+	return errors.Join(err, setEffectiveUID(0))
+}
+
+// setEffectiveUID changes this thread's alone: unix.Setresuid changes all.
+func setEffectiveUID(uid int) error {
+	const same = ^uintptr(0)
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, same, uintptr(uid), same); errno != 0 {
+		return fmt.Errorf("become user id %d for a while: %w", uid, errno)
+	}
+	return nil
 }
 
 func openNamespaces(pid int) (tree.Namespaces, error) {

@@ -146,6 +146,9 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	if err := network.EnsureControl(ctx, s.host.Network); err != nil {
 		return nil, err
 	}
+	if before, err := check.RaiseFileMax(site.Setup()); err == nil && before > 0 {
+		log.Info("fs.file-max is raised: one jail could have filled the host's table of open files", "before", before)
+	}
 	for _, a := range check.Advise(site.Setup()) {
 		log.Warn(a.About+": "+a.Found, "remedy", a.Remedy)
 	}

@@ -53,6 +53,7 @@ func tryRob(args []string) error {
 // tryExhaust takes what it gets of the kernel's tables, says how much that was,
 // and holds it until its input ends.
 func tryExhaust([]string) error {
+	runtime.LockOSThread() // it changes its namespaces
 	take := func(what string, open func() (int, error)) {
 		n := 0
 		for ; n < 100000; n++ {
@@ -70,6 +71,12 @@ func tryExhaust([]string) error {
 		cmd := exec.Command("/bin/sleep", "1000")
 		children = append(children, cmd)
 		return 0, cmd.Start()
+	})
+	take("uts namespace", func() (int, error) {
+		if err := unix.Unshare(unix.CLONE_NEWUTS); err != nil {
+			return 0, err
+		}
+		return unix.Open("/proc/thread-self/ns/uts", unix.O_RDONLY|unix.O_CLOEXEC, 0) // holds it
 	})
 	take("file", func() (int, error) { return unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	fmt.Println("holding")
