@@ -29,6 +29,7 @@ type Facts struct {
 	Limits    limit.Hierarchies
 
 	Namespaces map[string]Namespace // of the first process, by the names of /proc/PID/ns
+	Owner      int                  // user id of the host that the user namespace belongs to
 	Masks      []string             // paths below /usr that others can't read, as of now
 }
 
@@ -62,6 +63,9 @@ func Look(site jail.Site, r jail.Record, others []jail.Record, masks []string) (
 	}
 	if f.Namespaces, err = namespacesOf(r.PID); err != nil {
 		return nil, fmt.Errorf("look at namespaces of %s: %w", r.VNode, err)
+	}
+	if f.Owner, err = userOf(r.PID); err != nil {
+		return nil, fmt.Errorf("look at the user namespace of %s: %w", r.VNode, err)
 	}
 	if f.Processes, err = processesOf(r); err != nil {
 		return nil, fmt.Errorf("look at processes of %s: %w", r.VNode, err)
@@ -130,6 +134,18 @@ func ownerOf(path string) (uint64, error) {
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	return st.Ino, err
+}
+
+// userOf is the user id of the host against which the kernel counts what the
+// process's user namespace takes.
+func userOf(pid int) (int, error) {
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
+	if err != nil {
+		return 0, err
+	}
+	defer ns.Close()
+	uid, err := unix.IoctlGetUint32(int(ns.Fd()), unix.NS_GET_OWNER_UID)
+	return int(uid), err
 }
 
 // maxProcesses bounds what is looked at of a jail with very many.

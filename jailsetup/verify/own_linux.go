@@ -192,6 +192,15 @@ func canBeEnded(f *Facts) error {
 	return fmt.Errorf("the jail's first process isn't in its cgroup %s", f.Record.CgroupDir)
 }
 
+// countedApart wants the kernel to count a jail's inotify instances and namespaces
+// as its own, and its cgroups to bound the rest.
+func countedApart(f *Facts) error {
+	if f.Owner != f.Record.IDBase {
+		return fmt.Errorf("what it takes of inotify instances and namespaces is counted for user id %d of the host, not for its own, %d: reboot it", f.Owner, f.Record.IDBase)
+	}
+	return bounded(f)
+}
+
 // bounded wants the limits of the site file, read where the first process is.
 func bounded(f *Facts) error {
 	l := f.Site.Limits
