@@ -76,7 +76,8 @@ func (c Cgroup) Do(context.Context, *plan.State) error {
 		return err
 	}
 	for _, w := range c.writes() {
-		if err := os.WriteFile(filepath.Join(c.dir(w.controller, c.VNode), w.file), []byte(w.value), 0); err != nil {
+		err := writeThere(filepath.Join(c.dir(w.controller, c.VNode), w.file), w.value)
+		if err != nil && !(w.spare && errors.Is(err, fs.ErrNotExist)) {
 			return fmt.Errorf("limit %s: %w", w.controller, err)
 		}
 	}
@@ -111,26 +112,30 @@ func makeDir(path string) error {
 	return err
 }
 
-type write struct{ controller, file, value string }
+type write struct {
+	controller, file, value string
+	spare                   bool // not every kernel has the file
+}
 
 func (c Cgroup) writes() []write {
 	var list []write
 	if c.Processes > 0 {
-		list = append(list, write{"pids", "pids.max", strconv.Itoa(c.Processes)})
+		list = append(list, write{"pids", "pids.max", strconv.Itoa(c.Processes), false})
 	}
 	if c.Memory > 0 {
-		file := "memory.max"
+		// As much again of swap: without a bound one jail takes all that the host has.
+		file, swapFile, swap := "memory.max", "memory.swap.max", c.Memory
 		if _, v1 := c.V1["memory"]; v1 {
-			file = "memory.limit_in_bytes"
+			file, swapFile, swap = "memory.limit_in_bytes", "memory.memsw.limit_in_bytes", 2*c.Memory // both together
 		}
-		list = append(list, write{"memory", file, strconv.FormatInt(c.Memory, 10)})
+		list = append(list, write{"memory", file, strconv.FormatInt(c.Memory, 10), false}, write{"memory", swapFile, strconv.FormatInt(swap, 10), true})
 	}
 	if c.CPUShare > 0 {
 		file, value := "cpu.weight", c.CPUShare
 		if _, v1 := c.V1["cpu"]; v1 {
 			file, value = "cpu.shares", max(2, c.CPUShare*1024/100)
 		}
-		list = append(list, write{"cpu", file, strconv.Itoa(value)})
+		list = append(list, write{"cpu", file, strconv.Itoa(value), false})
 	}
 	return list
 }
