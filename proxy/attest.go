@@ -81,10 +81,13 @@ type witness struct {
 // errNobody if nobody can tell.
 func (a *attestor) identify(conn net.Conn, h home) (witness, error) {
 	sock, ok := conn.(syscall.Conn)
-	if !ok || conn.LocalAddr().Network() != "unix" {
-		return witness{}, ifKnown(h, errNobody)
+	if ok {
+		switch conn.LocalAddr().Network() {
+		case "unix", "unixpacket":
+			return a.identifyUnix(sock, h)
+		}
 	}
-	return a.identifyUnix(sock, h)
+	return witness{}, ifKnown(h, errNobody)
 }
 
 // ifKnown is err for a jail whose callers can be judged.

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -50,6 +51,12 @@ func (a *attestor) identifyUnix(conn syscall.Conn, h home) (witness, error) {
 	}
 	peer, err := a.byProc(cred, h)
 	return witness{Peer: peer}, err
+}
+
+// mayCommand tells whether the other end may be a supervisor. One that nobody
+// could tell anything about has PID 0.
+func mayCommand(p Peer) bool {
+	return p.PID != 0 && (p.UID == 0 || p.UID == os.Geteuid())
 }
 
 // errUnsupported: this kernel's pidfds answer no such question.

@@ -315,3 +315,43 @@ func ownCgroup(t testing.TB) uint64 {
 	t.Fatal("no unified cgroup")
 	return 0
 }
+
+// TestStrangerIsNoSupervisor: a proxy whose supervisor is gone takes the next one
+// from root or its own user only, whatever the socket's modes are.
+func TestStrangerIsNoSupervisor(t *testing.T) {
+	s, dir := supervise(t, "free", nil), t.TempDir()
+	openWay(t, dir)
+	meeting := filepath.Join(dir, "control")
+	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: meeting, Net: "unixpacket"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	f, err := ln.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.order(control.Message{Op: control.OpControl}, f)
+	f.Close()
+	ln.Close()
+	s.conn.Close()
+	if err := os.Chmod(meeting, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(dir, "knock")
+	if out, err := exec.Command("cp", os.Args[0], program).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, row := range []struct {
+		name string
+		uid  uint32
+		in   bool
+	}{{"nobody", 65534, false}, {"root", 0, true}} {
+		cmd := exec.Command(program)
+		cmd.Env = append(os.Environ(), childMode+"=knock", "PROXY_TEST_PATH="+meeting)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: row.uid, Gid: row.uid}}
+		if out, err := cmd.CombinedOutput(); (err == nil) != row.in || err != nil && !strings.Contains(string(out), "EOF") {
+			t.Errorf("%s: %v, %s", row.name, err, out)
+		}
+	}
+}

@@ -53,7 +53,7 @@ func (s *server) successor(ctx context.Context, ln *net.UnixListener) (*control.
 		}
 		peer, err := s.attestor.identify(conn.Socket(), home{})
 		s.attestor.release(&peer)
-		if err == nil && (peer.UID == 0 || peer.UID == os.Geteuid()) {
+		if err == nil && mayCommand(peer.Peer) {
 			return conn, nil
 		}
 		s.log.Warn("refused a supervisor", "uid", peer.UID, "error", err)
@@ -68,25 +68,27 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.boss.Store(conn)
+	var rest []order // of a draining proxy: what came behind the word
 	defer func() {
 		if drain {
-			s.linger(conn)
+			s.linger(conn, rest)
 			return
 		}
 		s.boss.CompareAndSwap(conn, nil)
 		_ = conn.Close()
 	}()
 
-	orders := make(chan order, 64)
-	var worker sync.WaitGroup
-	worker.Go(func() {
+	orders, done := make(chan order, 64), make(chan struct{})
+	go func() {
+		defer close(done)
 		for o := range orders {
 			s.execute(conn, o, &drain, &heir)
 			if drain {
 				cancel()
+				return
 			}
 		}
-	})
+	}()
 	err = conn.Send(control.Message{Op: control.OpReady})
 	for err == nil {
 		var o order
@@ -96,7 +98,11 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 			s.signatures.Deliver(o.m)
 			_ = control.CloseFiles(o.files)
 		case err == nil:
-			orders <- o // also one that came just before ctx ended: it is waited for
+			select {
+			case orders <- o: // also one that came just before ctx ended: it is waited for
+			case <-done:
+				rest = append(rest, o)
+			}
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
 		default:
 			s.log.Warn("bad message from the supervisor", "error", err)
@@ -104,7 +110,12 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 		}
 	}
 	close(orders)
-	worker.Wait()
+	<-done
+	var behind []order
+	for o := range orders {
+		behind = append(behind, o)
+	}
+	rest = append(behind, rest...)
 	if drain || errors.Is(err, io.EOF) || ctx.Err() != nil {
 		err = nil
 	}
@@ -112,8 +123,9 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 }
 
 // linger goes on to hear the supervisor while the proxy drains, until leave: what
-// is under way may need its signatures, and it may take a jail away.
-func (s *server) linger(conn *control.Conn) {
+// is under way may need its signatures, and it may take a jail away. The orders
+// have come already.
+func (s *server) linger(conn *control.Conn, orders []order) {
 	hearing, deaf := context.WithCancel(s.life)
 	done := make(chan struct{})
 	s.leave = func() {
@@ -123,20 +135,27 @@ func (s *server) linger(conn *control.Conn) {
 	}
 	go func() {
 		defer close(done)
+		var closing sync.WaitGroup // apart: a jail's end may wait for a signature that is still to be heard
+		defer closing.Wait()
 		for {
-			m, files, err := conn.Receive(hearing)
-			if err != nil {
-				return
+			var o order
+			if len(orders) > 0 {
+				o, orders = orders[0], orders[1:]
+			} else {
+				var err error
+				if o.m, o.files, err = conn.Receive(hearing); err != nil {
+					return
+				}
 			}
-			switch m.Op {
+			switch o.m.Op {
 			case control.OpSignature:
-				s.signatures.Deliver(m)
-				_ = control.CloseFiles(files)
+				s.signatures.Deliver(o.m)
+				_ = control.CloseFiles(o.files)
 			case control.OpClose:
-				s.execute(conn, order{m, files}, nil, nil)
+				closing.Go(func() { s.execute(conn, o, nil, nil) })
 			default:
-				_ = control.CloseFiles(files)
-				_ = conn.Send(control.Message{Op: control.OpError, Re: m.Op, Error: "draining"})
+				_ = control.CloseFiles(o.files)
+				_ = conn.Send(control.Message{Op: control.OpError, Re: o.m.Op, Error: "draining"})
 			}
 		}
 	}()

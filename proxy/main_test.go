@@ -17,7 +17,8 @@ import (
 
 // childMode makes this test binary another program: with "free" and "confined"
 // a proxy under a supervisor, the test; with "caller" one that asks what
-// PROXY_TEST_REQUEST says at the socket PROXY_TEST_PATH.
+// PROXY_TEST_REQUEST says at the socket PROXY_TEST_PATH; with "knock" one that wants
+// to be the next supervisor there.
 const childMode = "PROXY_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -41,6 +42,13 @@ func TestMain(m *testing.M) {
 func child(mode string) error {
 	if mode == "caller" {
 		return call(os.Getenv("PROXY_TEST_PATH"), os.Getenv("PROXY_TEST_REQUEST"))
+	}
+	if mode == "knock" {
+		conn, err := control.Dial(context.Background(), os.Getenv("PROXY_TEST_PATH"))
+		if err == nil {
+			_, _, err = conn.Receive(context.Background())
+		}
+		return err
 	}
 	if err, done := privilegedChild(mode); done {
 		return err

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,8 +38,9 @@ type server struct {
 
 	life context.Context // ends when connections are cut, not when draining
 
-	mu    sync.Mutex
-	jails map[string]*jail
+	mu     sync.Mutex
+	jails  map[string]*jail
+	ending map[*jail]bool // taken out of jails, and not over yet
 }
 
 // Serve answers requests until ctx ends or the supervisor says so; then it
@@ -58,7 +61,7 @@ func (s *server) live(ctx context.Context, cut context.CancelFunc) error {
 	err := s.run(ctx)
 	s.drain(cut)
 	if s.leave != nil {
-		s.leave() // before the workers end: a jail that it takes away isn't in drain's list
+		s.leave()
 	}
 	s.workers.end()
 	s.spent.close()
@@ -71,7 +74,7 @@ func newServer(life context.Context, o Options) (*server, error) {
 	if o.now == nil {
 		o.now = time.Now
 	}
-	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail), procs: newProcs()}
+	s := &server{o: o, log: o.Logger, life: life, jails: make(map[string]*jail), ending: make(map[*jail]bool), procs: newProcs()}
 	s.workers = workers{work: s.handle, idle: make(chan job)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -180,13 +183,19 @@ func (s *server) add(v control.VNode, ln net.Listener) error {
 func (s *server) remove(vnode string) error {
 	s.mu.Lock()
 	j := s.jails[vnode]
-	delete(s.jails, vnode)
+	if j != nil {
+		delete(s.jails, vnode)
+		s.ending[j] = true
+	}
 	s.mu.Unlock()
 	if j == nil {
 		return fmt.Errorf("no vnode %q", vnode)
 	}
 	err := j.close()
 	s.spent.close()
+	s.mu.Lock()
+	delete(s.ending, j)
+	s.mu.Unlock()
 	return err
 }
 
@@ -206,10 +215,17 @@ func (s *server) list() []*jail {
 	return all
 }
 
+// alive are the jails, and those that are being taken away.
+func (s *server) alive() []*jail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.AppendSeq(slices.Collect(maps.Values(s.jails)), maps.Keys(s.ending))
+}
+
 // drain stops accepting, waits for the requests under way, and cuts what isn't
 // done in time. Connections that have said nothing aren't waited for.
 func (s *server) drain(cut context.CancelFunc) {
-	jails := s.list()
+	jails := s.alive()
 	for _, j := range jails {
 		if err := j.stop(); err != nil && !errors.Is(err, net.ErrClosed) {
 			s.log.Warn("socket doesn't close", "vnode", j.vnode, "error", err)

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -203,6 +205,53 @@ func TestCloseRightAfterDrain(t *testing.T) {
 		if err := s.cmd.Wait(); err != nil {
 			t.Errorf("after drain: %v", err)
 		}
+	}
+}
+
+// heldKey signs when it is let.
+type heldKey struct {
+	crypto.Signer
+	asked, let chan struct{}
+}
+
+// Sign implements [crypto.Signer].
+func (k heldKey) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	k.asked <- struct{}{}
+	<-k.let
+	return k.Signer.Sign(r, digest, o)
+}
+
+// TestCloseWhileASignatureIsDue: a draining proxy that takes a jail away hears
+// the signature that the jail's request waits for; else both wait for each other.
+func TestCloseWhileASignatureIsDue(t *testing.T) {
+	pki := makePKI(t)
+	key := heldKey{pki.client.PrivateKey.(crypto.Signer), make(chan struct{}, 1), make(chan struct{})}
+	s := supervise(t, "free", &control.SignServer{Key: key})
+	s.order(startTLSTmcd(t, pki).message(control.TLS{CA: pki.caPEM, Cert: pki.clientPEM}))
+	path, file := socket(t, t.TempDir(), "pcvm1-1")
+	s.order(control.Message{Op: control.OpListen, VNodes: []control.VNode{{VNode: "pcvm1-1"}}}, file)
+	held := dial(t, path)
+	defer held.Close()
+	held.Write([]byte("VERSION=40 accounts "))
+	held.CloseWrite()
+	<-key.asked
+	for _, m := range []control.Message{{Op: control.OpDrain}, {Op: control.OpClose, VNode: "pcvm1-1"}} {
+		if err := s.conn.Send(m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	close(key.let) // the signature goes out behind both
+	begun := time.Now()
+	for _, op := range []string{control.OpDrain, control.OpClose} {
+		if m := s.next(); m.Op != control.OpOK || m.Re != op {
+			t.Errorf("%s is answered by %+v", op, m)
+		}
+	}
+	if took := time.Since(begun); took > 8*time.Second {
+		t.Errorf("the close was answered after %v: when the proxy no longer waited for the signature", took)
+	}
+	if err := s.cmd.Wait(); err != nil {
+		t.Errorf("after drain: %v", err)
 	}
 }
 

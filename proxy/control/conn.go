@@ -156,8 +156,16 @@ func (c *Conn) Receive(ctx context.Context) (Message, []*os.File, error) {
 	if err := c.sock.SetReadDeadline(time.Time{}); err != nil {
 		return Message{}, nil, fmt.Errorf("receive: %w", err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = c.sock.SetReadDeadline(time.Unix(1, 0)) })
-	defer stop()
+	ended := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
+		_ = c.sock.SetReadDeadline(time.Unix(1, 0))
+	})
+	defer func() {
+		if !stop() {
+			<-ended // else it may end the next Receive
+		}
+	}()
 
 	n, oobn, flags, _, err := c.sock.ReadMsgUnix(c.buf, c.oob)
 	if ctx.Err() != nil && err != nil {

@@ -42,6 +42,30 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
+// TestReceiveAfterCancel: a context that ends just as a message comes ends no
+// later wait.
+func TestReceiveAfterCancel(t *testing.T) {
+	a, b := pair(t)
+	for i := range 20000 {
+		ctx, cancel := context.WithCancel(t.Context())
+		if err := a.Send(Message{Op: OpDrain}); err != nil {
+			t.Fatal(err)
+		}
+		go cancel()
+		_, _, err := b.Receive(ctx)
+		cancel()
+		if err == nil {
+			err = a.Send(Message{Op: OpDrain})
+		}
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if _, _, err := b.Receive(t.Context()); err != nil { // the first message, if that wasn't received
+			t.Fatalf("round %d: %v", i, err)
+		}
+	}
+}
+
 func TestMessageArrivesAsSent(t *testing.T) {
 	a, b := pair(t)
 	sent := Message{

@@ -111,19 +111,31 @@ func (s *Store) Put(reports ...Report) error {
 	if s.db == nil || len(reports) == 0 {
 		return nil
 	}
-	// Batch: many at once share one fsync.
+	// Batch: many at once share one fsync. What is written is what is known by
+	// then: others may have reported, or been forgotten, in between.
 	return s.db.Batch(func(tx *bolt.Tx) error {
 		for _, r := range reports {
-			value, err := json.Marshal(r)
-			if err != nil {
-				return err
-			}
-			if err := tx.Bucket([]byte(bucket)).Put(key(r.Node, r.Kind), value); err != nil {
+			if err := s.write(tx.Bucket([]byte(bucket)), r.Node, r.Kind); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// write puts on disk what is known of a kind.
+func (s *Store) write(b *bolt.Bucket, node, kind string) error {
+	s.mu.RLock()
+	r, ok := s.reports[node][kind]
+	s.mu.RUnlock()
+	if !ok {
+		return b.Delete(key(node, kind))
+	}
+	value, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	return b.Put(key(node, kind), value)
 }
 
 // key: node ids and kinds hold no NUL.
@@ -149,24 +161,24 @@ func (s *Store) Nodes() map[string]map[string]Report {
 
 // Forget drops what node said; an empty name drops all.
 func (s *Store) Forget(node string) error {
+	var gone [][2]string // node and kind
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var gone [][]byte
 	for n, kinds := range s.reports {
 		if node != "" && n != node {
 			continue
 		}
 		for kind := range kinds {
-			gone = append(gone, key(n, kind))
+			gone = append(gone, [2]string{n, kind})
 		}
 		delete(s.reports, n)
 	}
+	s.mu.Unlock()
 	if s.db == nil {
 		return nil
 	}
 	return s.db.Update(func(tx *bolt.Tx) error {
 		for _, k := range gone {
-			if err := tx.Bucket([]byte(bucket)).Delete(k); err != nil {
+			if err := s.write(tx.Bucket([]byte(bucket)), k[0], k[1]); err != nil {
 				return err
 			}
 		}

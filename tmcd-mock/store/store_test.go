@@ -113,6 +113,46 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// TestTogether: whoever reports and forgets at once, the file says in the end what
+// memory says.
+func TestTogether(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "reports.db")
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 30 {
+		var all sync.WaitGroup
+		for i := range 8 {
+			all.Go(func() {
+				var err error
+				if i == 7 {
+					err = s.Forget("pc1")
+				} else {
+					err = s.Put(Report{Node: "pc1", Kind: "state", Text: Text(fmt.Sprint(round, i))})
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		known := s.Reports("pc1")["state"].Text
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s, err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Reports("pc1")["state"].Text; got != known {
+			t.Fatalf("round %d: memory said %q, the file %q", round, known, got)
+		}
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	rubbish := filepath.Join(dir, "rubbish")
