@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -318,5 +319,40 @@ func TestBootWhileKilled(t *testing.T) {
 		if j := r.phase(v, jail.Up); j.PID == before.PID {
 			t.Error("the jail that was killed runs")
 		}
+	}
+}
+
+// TestRebootIsRemembered: a jail whose reboot was typed inside, and that waited
+// for it when the supervisor ended, is booted by the next one.
+func TestRebootIsRemembered(t *testing.T) {
+	r := newRig(t, set{})
+	v, other := r.vnodes[0], r.vnodes[1]
+	r.boot(v)
+	r.boot(other)
+	r.must("halt", v)
+	r.must("halt", other)
+	r.must("stop")
+	for _, row := range []struct{ vnode, ended string }{{v, "rebooted from inside"}, {other, "powered off from inside"}} {
+		path := "state/" + row.vnode + "/record.json"
+		var record map[string]any
+		if err := json.Unmarshal([]byte(r.text(path)), &record); err != nil {
+			t.Fatal(err)
+		}
+		record["ended"], record["desired"] = row.ended, "running"
+		text, err := json.Marshal(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.write(path, string(text))
+	}
+	r.startServe()
+	r.await("the boot", func() error {
+		if j, _ := r.info(v); !j.Alive {
+			return fmt.Errorf("it is %s", j.Phase)
+		}
+		return nil
+	})
+	if j, _ := r.info(other); j.Alive || j.Phase != jail.Down {
+		t.Errorf("one that ended otherwise is %s", j.Phase)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -48,6 +49,22 @@ func TestShape(t *testing.T) {
 			t.Error("node-b's end is shaped")
 		}
 		r.roundTrip(t, a, 30, 60)
+	})
+	t.Run("two changes at once", func(t *testing.T) {
+		for i := range 5 {
+			var both sync.WaitGroup
+			for _, words := range []string{fmt.Sprintf("delay=%dms", 30+i), fmt.Sprintf("rate=%dMb", 50+i)} {
+				both.Go(func() {
+					if out := r.jailsetup("shape", "jails/demo", "lan0", "node-a", words); out.code != 0 {
+						t.Errorf("%s: %v", words, out.err())
+					}
+				})
+			}
+			both.Wait()
+			if got, want := r.shape("demo")[0].Link.Shape.Out.String(), fmt.Sprintf("rate=%dMb delay=%dms queue=50", 50+i, 30+i); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
 	})
 	t.Run("changed while it runs", func(t *testing.T) {
 		r.must("shape", "jails/demo", "lan0", "delay=25ms", "rate=10Mb")

@@ -61,6 +61,9 @@ func (h *Hub) Open(d Door, l *net.UnixListener) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.ended {
+		return errors.Join(errors.New("the hub has ended"), l.Close())
+	}
 	if h.doors[d.VNode] != nil {
 		return errors.Join(fmt.Errorf("%s has its events already", d.VNode), l.Close())
 	}

@@ -225,6 +225,9 @@ func (h *Hub) Forget(name string) error {
 		return nil
 	}
 	delete(h.experiments, name)
+	if x.watched() { // its watcher sees what comes next
+		h.take(name).subscribers = x.subscribers
+	}
 	return h.remove(name)
 }
 

@@ -445,6 +445,65 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestWatchGoesOn: who watches an experiment whose last jail is killed, sees what
+// becomes of the next one.
+func TestWatchGoesOn(t *testing.T) {
+	h := newHost(t, t.TempDir())
+	h.open("v1", demo, key)
+	ctx, stop := context.WithCancel(context.Background())
+	seen := make(chan event.Event, 10)
+	done := make(chan error, 1)
+	go func() { done <- h.Watch(ctx, demo, func(e event.Event) error { seen <- e; return nil }) }()
+	h.await("the watcher", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.experiments[demo].watched()
+	})
+	if err := errors.Join(h.Close("v1"), h.Forget(demo)); err != nil {
+		t.Fatal(err)
+	}
+	h.open("v1", demo, key)
+	h.join("v1", demo, "prog0").say(event.Event{Object: "prog0", Type: event.Program, Action: "COMPLETE", Args: "ERROR=0 EXIT=0"})
+	select {
+	case e := <-seen:
+		if e.Action != "COMPLETE" {
+			t.Errorf("%+v", e)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the watcher hears nothing of the next jail")
+	}
+	if err := errors.Join(h.Close("v1"), h.Forget(demo)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	h.await("an experiment without jails or watchers to be forgotten", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.experiments) == 0
+	})
+}
+
+// TestOpenAfterShutdown: a hub that has ended takes no more jails in.
+func TestOpenAfterShutdown(t *testing.T) {
+	h := newHost(t, t.TempDir())
+	if err := h.Shutdown(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "s"), Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Open(Door{VNode: "v1", Experiment: demo, Key: key}, l); err == nil {
+		t.Error("let in")
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the socket is open: %v", err)
+	}
+}
+
 // A subscriber that is given up is complained of once, one that left by itself
 // not at all, although both may be told of events for a moment more.
 func TestGoneSubscriberIsNoNews(t *testing.T) {

@@ -78,6 +78,9 @@ func (h *Hub) leave(x *experiment, s *subscriber) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(x.subscribers, s)
+	if len(x.subscribers)+len(x.Schedule)+len(x.Groups) == 0 && !h.inhabited(x.Experiment) {
+		delete(h.experiments, x.Experiment) // it was there for its watchers
+	}
 }
 
 // publish signs an event for each object that it names and queues it for those

@@ -12,25 +12,31 @@ import (
 
 // Recover reconciles every record with what is: a jail whose first process
 // still runs is adopted, everything else that stands is taken down, and a boot
-// that left no disk is removed. One jail's trouble doesn't keep the others.
-func (h *Host) Recover(ctx context.Context) (adopted []Record, err error) {
+// that left no disk is removed. Jails that wait to be booted again, for somebody
+// inside said reboot, are returned apart. One jail's trouble doesn't keep the
+// others.
+func (h *Host) Recover(ctx context.Context) (adopted, again []Record, err error) {
 	names, err := h.Site.List()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	errs := []error{rootfs.Template{Dir: h.Site.Templates()}.Sweep()}
 	for _, vnode := range names {
-		r, err := h.recoverOne(ctx, vnode)
-		if err != nil {
+		r, err := h.RecoverOne(ctx, vnode)
+		switch {
+		case err != nil:
 			errs = append(errs, fmt.Errorf("recover %s: %w", vnode, err))
-		} else if r.Phase == Up {
+		case r.Phase == Up:
 			adopted = append(adopted, r)
+		case r.Phase == Down && r.Desired == Running && r.Ended == endedReboot:
+			again = append(again, r)
 		}
 	}
-	return adopted, errors.Join(errs...)
+	return adopted, again, errors.Join(errs...)
 }
 
-func (h *Host) recoverOne(ctx context.Context, vnode string) (Record, error) {
+// RecoverOne is [Host.Recover] for one vnode.
+func (h *Host) RecoverOne(ctx context.Context, vnode string) (Record, error) {
 	r, err := h.Site.Load(vnode)
 	if errors.Is(err, fs.ErrNotExist) {
 		// Killed between making the directory and writing the record, or

@@ -107,6 +107,8 @@ func thereIs(names []string) string {
 // every node on this host ([Words.Node], [Words.Link]). All is checked before
 // anything is changed. What is under way stays under way.
 func (k *Keeper) Change(ctx context.Context, experiment, lan, node string, words Words) ([]Link, error) {
+	k.changing.Lock() // else two at once begin with the same shape, and one is lost
+	defer k.changing.Unlock()
 	links, err := k.chosen(experiment, lan, node)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,8 @@ type Keeper struct {
 	guard   func(Link) error
 	kick    chan struct{} // a link needs the node
 
+	changing sync.Mutex // held by Change, before mu
+
 	mu    sync.Mutex // one change at a time; held while the kernel or the node is told
 	links map[string]Link
 	node  *node         // nil: none at the moment

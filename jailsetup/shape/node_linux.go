@@ -122,7 +122,11 @@ func (n *node) ask(m delay.Message, files ...*os.File) (delay.Message, error) {
 		rights = syscall.UnixRights(fds...)
 	}
 	_ = n.conn.SetWriteDeadline(time.Now().Add(nodeAnswer))
-	if _, _, err := n.conn.WriteMsgUnix(data, rights, nil); err != nil {
+	switch _, _, err := n.conn.WriteMsgUnix(data, rights, nil); {
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
+		<-n.gone // the reader is about to see the same
+		return delay.Message{}, errNodeGone
+	case err != nil:
 		return delay.Message{}, fmt.Errorf("tell the delay node %s: %w", m.Op, err)
 	}
 	select {

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -254,7 +255,7 @@ func (s *Supervisor) accept(ctx context.Context, l *net.UnixListener) {
 func (s *Supervisor) adopt(ctx context.Context) {
 	kept := stored()
 	s.proxy.inherit(ctx)
-	records, err := s.host.Recover(ctx)
+	records, again, err := s.host.Recover(ctx)
 	if err != nil {
 		s.log.Error("not all could be recovered", "error", err)
 	}
@@ -268,10 +269,19 @@ func (s *Supervisor) adopt(ctx context.Context) {
 		if err := s.openEvents(ctx, s.host.Site.EventDoor(r)); err != nil {
 			s.log.Error("no events", "vnode", r.VNode, "error", err)
 		}
-		if err := s.watchJail(ctx, r); err != nil {
+		switch err := s.watchJail(ctx, r); {
+		case errors.Is(err, os.ErrProcessDone): // while the others were recovered
+			if _, err := s.host.RecoverOne(ctx, r.VNode); err != nil {
+				s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "error", err)
+			}
+			continue
+		case err != nil:
 			s.log.Error("jail not watched", "vnode", r.VNode, "error", err)
 		}
 		s.log.Info("adopted", "vnode", r.VNode, "pid", r.PID)
+	}
+	for _, r := range again {
+		s.group.Go(func() { s.comeBack(ctx, r) })
 	}
 	for vnode := range kept { // of jails that are gone
 		s.proven(vnode, kept[vnode])
@@ -296,7 +306,14 @@ func (s *Supervisor) watchJail(ctx context.Context, r jail.Record) error {
 // ended handles a first process that ended by itself, and boots the jail again
 // if that is what it asked for.
 func (s *Supervisor) ended(ctx context.Context, r jail.Record, pidfd *os.File) {
-	if !s.takeEnd(ctx, r, pidfd) || !s.restBefore(ctx, r.VNode) {
+	if s.takeEnd(ctx, r, pidfd) {
+		s.comeBack(ctx, r)
+	}
+}
+
+// comeBack boots a jail whose reboot was typed inside, when it may.
+func (s *Supervisor) comeBack(ctx context.Context, r jail.Record) {
+	if !s.restBefore(ctx, r.VNode) {
 		return
 	}
 	if err := s.bootAgain(ctx, r); err != nil {
@@ -325,13 +342,29 @@ func (s *Supervisor) takeEnd(ctx context.Context, r jail.Record, pidfd *os.File)
 	if err != nil {
 		s.log.Warn("exit status unknown", "vnode", r.VNode, "error", err)
 	}
-	again, err = s.host.Ended(ctx, r.VNode, status)
-	if err != nil {
-		s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "error", err)
-		return false
+	for left := endTries; ; left-- {
+		again, err = s.host.Ended(ctx, r.VNode, status)
+		if err == nil {
+			return again
+		}
+		s.log.Error("jail that ended is not taken down", "vnode", r.VNode, "tries_left", left-1, "error", err)
+		if left == 1 {
+			return false // the next verb finds it, or the next supervisor
+		}
+		select {
+		case <-time.After(endPause):
+		case <-ctx.Done():
+			return false
+		}
 	}
-	return again
 }
+
+// A jail that ended is taken down by nobody else, so what fails in passing is
+// tried again.
+const (
+	endTries = 5
+	endPause = 2 * time.Second
+)
 
 // reap takes a process that is ours and has ended out of the process table.
 func reap(pidfd *os.File) { _, _ = jail.Exit(pidfd) }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"emujail/proxy/control"
@@ -133,9 +134,13 @@ func (t *talk) collect(m control.Message, each func(answer) error, files ...*os.
 	t.forget()
 	t.expect(m.Op)
 	defer t.expect("")
-	if err := t.conn.Send(m, files...); errors.Is(err, os.ErrDeadlineExceeded) {
+	switch err := t.conn.Send(m, files...); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return t.cut(err)
-	} else if err != nil {
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed):
+		<-t.gone // the reader is about to see the same
+		return fmt.Errorf("%s: %w", m.Op, errProxyDown)
+	case err != nil:
 		return err
 	}
 	timer := time.NewTimer(answerTimeout)

@@ -84,6 +84,39 @@ func talkWith(t *testing.T, k *proxyKeeper, do func(m control.Message) []said) *
 	return talk
 }
 
+// TestCloseAtAProxyThatJustDied: a dead proxy has no sockets, also while its end
+// hasn't been heard yet.
+func TestCloseAtAProxyThatJustDied(t *testing.T) {
+	for range 200 {
+		k, _ := keeperIn(t)
+		ours, f, err := control.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := control.NewConn(f)
+		if err == nil {
+			err = theirs.Send(control.Message{Op: control.OpReady})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk, err := k.begin(ours, readyTimeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		talk.note("pcvm1-1", nil)
+		if err := theirs.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := talk.close("pcvm1-1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := talk.end(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // A changed policy is told until the proxy has taken it, and once only: also one
 // that changes while the vnode's socket is being handed over.
 func TestPolicyIsToldUntilItIsTaken(t *testing.T) {
