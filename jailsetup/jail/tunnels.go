@@ -13,9 +13,9 @@ import (
 	"emujail/protocol"
 )
 
-// Styles of tunnels (tunnel_style). Linux kernels that jails run on have none of
-// them for sure, and a tunnel daemon of the old kind is nobody's any more, so
-// none is provided as it was. A site may have them carried by VXLAN instead,
+// Styles of tunnels (tunnel_style). None of them is provided as it was: the tunnel
+// daemon of the old kind is nobody's any more, and GRE's devices aren't in every
+// kernel. A site may have them carried by VXLAN instead,
 // where our programs are at both ends (tunnels: vxlan); or may bear that they
 // are missing (tolerate).
 const (
@@ -46,7 +46,7 @@ func (h *Host) tunnelLinks(w Wish, before int) (links []network.ExperimentLink, 
 		case slices.Contains(h.Site.Tolerate, style):
 			missing = append(missing, name)
 		default:
-			return nil, nil, fmt.Errorf("%s is not provided: this kernel has no such tunnels (site file: tolerate: [%s] boots without it; tunnels: %s carries it to hosts in peers)", name, style, carryVXLAN)
+			return nil, nil, fmt.Errorf("%s is not provided here (site file: tolerate: [%s] boots without it; tunnels: %s carries it to hosts in peers)", name, style, carryVXLAN)
 		}
 	}
 	return links, missing, nil

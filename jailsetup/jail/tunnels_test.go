@@ -39,7 +39,7 @@ func TestTunnelLinks(t *testing.T) {
 		site             NetSite
 		want             string // links; missing; or part of the error
 	}{
-		{"refused", "gre", "192.0.2.2", NetSite{}, "tunnel tun-ab (gre) is not provided: this kernel has no such tunnels (site file: tolerate: [gre]"},
+		{"refused", "gre", "192.0.2.2", NetSite{}, "tunnel tun-ab (gre) is not provided here (site file: tolerate: [gre]"},
 		{"refused without style", "", "192.0.2.2", NetSite{Tolerate: []string{"gre"}}, "tunnel tun-ab (vtun) is not provided"},
 		{"tolerated", "gre", "192.0.2.2", NetSite{Tolerate: []string{"egre", "gre"}}, "; tunnel tun-ab (gre)"},
 		{"to a peer", "gre", "192.0.2.2", carried, "eth3 tun-ab 02:0a:01:05:02:01 [10.1.5.2/24] 1450 [192.0.2.2] of [192.0.2.2 192.0.2.4]; "},
