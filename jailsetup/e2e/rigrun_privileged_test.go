@@ -120,6 +120,28 @@ func (r *rig) putInside(vnode, name string) string {
 	return to
 }
 
+// inBackground starts a program in a jail that stays until it is killed, or the
+// jail is.
+func (r *rig) inBackground(vnode string, argv ...string) {
+	r.t.Helper()
+	r.enter(vnode, append([]string{"sh", "-c", `setsid "$@" </dev/null >/dev/null 2>&1 &`, "sh"}, argv...)...)
+}
+
+// callFrom calls, from a jail that has the inside program or from the host (""),
+// who answers there (inside answer), and says what is answered, or "no".
+func (r *rig) callFrom(vnode string, words ...string) string {
+	r.t.Helper()
+	words = append([]string{"call"}, words...)
+	if vnode == "" {
+		out := r.run("inside", words...)
+		if err := out.err(); err != nil {
+			r.t.Fatal(err)
+		}
+		return strings.TrimSpace(out.stdout)
+	}
+	return strings.TrimSpace(r.enter(vnode, append([]string{"/root/inside"}, words...)...))
+}
+
 // info is what list says of a vnode.
 func (r *rig) info(vnode string) (supervise.JailInfo, bool) {
 	r.t.Helper()

@@ -54,18 +54,26 @@ func permitSteps(r Record, j protocol.JailConfig, cgroupDir string, w wires) []p
 	return steps
 }
 
-// refusals are the bits that a jail doesn't get although boss sets them, in
-// words for the log.
+// refusals are the bits that a jail doesn't get although boss sets them, or gets
+// by another one although boss doesn't, in words for the log. Both ends of the
+// packet filter's queue, which stands for divert sockets here, are the packet
+// filter's own netlink family; routes and shapers are one, too (spec/linux.md §5).
 func refusals(j protocol.JailConfig) []string {
 	var list []string
 	if j.DevMem {
 		list = append(list, "DEVMEM=1 is refused: no jail sees the host's memory")
 	}
 	if j.IPDivert {
-		list = append(list, "IPDIVERT=1 is refused: this kernel has no nftables queue")
+		list = append(list, "IPDIVERT=1 is refused: divert sockets are not provided here (the packet filter's queue, where the kernel has one, is IPFW's)")
+	}
+	if !j.IPDivert && j.IPFW && j.Routing {
+		list = append(list, "IPDIVERT=0 beside IPFW=1: the packet filter's queue (NFQUEUE), where the kernel has one, can't be split from it")
 	}
 	if j.IPFW && !j.Routing {
 		list = append(list, "IPFW=1 beside ROUTING=0: CAP_NET_ADMIN can't be split, the stricter wins")
+	}
+	if !j.IPFW && j.Routing {
+		list = append(list, "IPFW=0 beside ROUTING=1: no packet filter, but the shaper (tc) can't be split from routes")
 	}
 	return list
 }
@@ -78,7 +86,7 @@ func goMessage(vnode string, j protocol.JailConfig) (json.RawMessage, error) {
 	return json.Marshal(stage0.Message{
 		Go:       true,
 		Bounding: bounding(j),
-		Seccomp:  stage0.Options{SysVIPC: j.SysVIPC, Packet: j.BPFRO, Raw: j.InetRaw, Netfilter: j.IPFW && j.Routing},
+		Seccomp:  stage0.Options{SysVIPC: j.SysVIPC, Packet: j.BPFRO, Raw: j.InetRaw, Netfilter: j.IPFW && j.Routing, Multicast: j.Routing},
 		Argv:     []string{"/run/emulab/bin/injail"},
 		Env:      []string{innerPath, "TMCCVNODEID=" + vnode, "HOME=/root", "TERM=linux", "LANG=C.UTF-8"},
 	})

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"unsafe"
 )
@@ -18,12 +20,17 @@ func tryBit(args []string) error {
 		return errors.New("want NAME")
 	}
 	try := map[string]func() error{
-		"SYSVIPC": sharedMemory,
-		"INETRAW": func() error { return socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP) },
-		"BPFRO":   func() error { return socket(syscall.AF_PACKET, syscall.SOCK_RAW, 0) },
-		"IPFW":    func() error { return socket(syscall.AF_NETLINK, syscall.SOCK_RAW, syscall.NETLINK_NETFILTER) },
-		"ROUTING": netAdmin,
-		"DEVMEM":  memory, "INADDRANY": wildcard,
+		"SYSVIPC":  sysv,
+		"INETRAW":  func() error { return socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP) },
+		"BPFRO":    func() error { return socket(syscall.AF_PACKET, syscall.SOCK_RAW, 0) },
+		"IPFW":     packetFilter,
+		"NFQUEUE":  bindQueue, // what divert sockets are here
+		"ROUTING":  netAdmin,
+		"ROUTE":    addRoute,
+		"SHAPER":   addShaper,
+		"IPTABLES": olderPacketFilter,
+		"MROUTE":   multicastRouter,
+		"DEVMEM":   memory, "INADDRANY": wildcard,
 	}[args[0]]
 	if try == nil {
 		return fmt.Errorf("no bit %q", args[0])
@@ -41,26 +48,26 @@ func tryBit(args []string) error {
 	return nil
 }
 
+// alike is what all attempts came to; if that isn't the same, each.
+func alike(tries ...func() error) error {
+	var all []string
+	var last error
+	for _, try := range tries {
+		last = try()
+		all = append(all, fmt.Sprint(last))
+	}
+	if len(slices.Compact(slices.Clone(all))) == 1 {
+		return last
+	}
+	return errors.New(strings.Join(all, ", "))
+}
+
 func socket(domain, kind, proto int) error {
 	fd, err := syscall.Socket(domain, kind|syscall.SOCK_CLOEXEC, proto)
 	if err != nil {
 		return err
 	}
 	return syscall.Close(fd)
-}
-
-func sharedMemory() error {
-	const create = 0o1600 // IPC_CREAT and mode
-	id, _, errno := syscall.Syscall(syscall.SYS_SHMGET, 0, 4096, create)
-	if errno != 0 {
-		return errno
-	}
-	const remove = 0 // IPC_RMID
-	_, _, errno = syscall.Syscall(syscall.SYS_SHMCTL, id, remove, 0)
-	if errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // netAdmin sets a link's flags, which CAP_NET_ADMIN is for.

@@ -27,6 +27,10 @@ func attempts() map[string]func(args []string) error {
 		"exhaust": tryExhaust,
 		"spawn":   trySpawn,
 		"spin":    trySpin,
+		"sysv":    trySysV,
+		"drop":    tryDrop,
+		"answer":  tryAnswer,
+		"call":    tryCall,
 	}
 }
 

@@ -98,24 +98,31 @@ const (
 	ebtSetEntries = 128
 )
 
+// mrtInit is MRT_INIT and MRT6_INIT (linux/mroute.h, linux/mroute6.h).
+const mrtInit = 200
+
 // packetVNetHdrSize is PACKET_VNET_HDR_SZ (linux/if_packet.h).
 const packetVNetHdrSize = 24
 
 // setsockoptBody keeps captures from sending past the filter at the links' host
 // ends, and the packet filter from being set by its older door. A frame that is
 // to be cut (PACKET_VNET_HDR) would arrive there in pieces that don't know their
-// socket.
+// socket. A raw socket gives no power over routes (S10).
 func setsockoptBody(o Options) body {
 	packet := on(2, anyBits, allow(), each(refuse(unix.EPERM), unix.PACKET_QDISC_BYPASS, unix.PACKET_VNET_HDR, packetVNetHdrSize)...)
-	branches := []branch{{unix.SOL_PACKET, packet}}
+	var no4, no6 []uint32
 	if !o.Netfilter {
-		no := refuse(unix.EPERM)
-		ip4 := each(no, xtSetReplace, xtAddCounters, arptReplace, arptReplace+1, ebtSetEntries, ebtSetEntries+1)
-		branches = append(branches,
-			branch{unix.SOL_IP, on(2, anyBits, allow(), ip4...)},
-			branch{unix.SOL_IPV6, on(2, anyBits, allow(), each(no, xtSetReplace, xtAddCounters)...)})
+		no4 = append(no4, xtSetReplace, xtAddCounters, arptReplace, arptReplace+1, ebtSetEntries, ebtSetEntries+1)
+		no6 = append(no6, xtSetReplace, xtAddCounters)
 	}
-	return on(1, anyBits, allow(), branches...)
+	if !o.Multicast {
+		no4, no6 = append(no4, mrtInit), append(no6, mrtInit)
+	}
+	no := refuse(unix.EPERM)
+	return on(1, anyBits, allow(),
+		branch{unix.SOL_PACKET, packet},
+		branch{unix.SOL_IP, on(2, anyBits, allow(), each(no, no4...)...)},
+		branch{unix.SOL_IPV6, on(2, anyBits, allow(), each(no, no6...)...)})
 }
 
 // keyctlBody lets through what pam_keyinit needs to give a login its own

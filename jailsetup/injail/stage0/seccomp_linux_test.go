@@ -52,11 +52,11 @@ const allowed = uint32(unix.SECCOMP_RET_ALLOW)
 
 func errno(e unix.Errno) uint32 { return unix.SECCOMP_RET_ERRNO | uint32(e) }
 
-// allOptions are the sixteen ways to set the switches.
+// allOptions are the thirty-two ways to set the switches.
 func allOptions() []Options {
 	var all []Options
-	for i := range 16 {
-		all = append(all, Options{SysVIPC: i&1 != 0, Packet: i&2 != 0, Raw: i&4 != 0, Netfilter: i&8 != 0})
+	for i := range 32 {
+		all = append(all, Options{SysVIPC: i&1 != 0, Packet: i&2 != 0, Raw: i&4 != 0, Netfilter: i&8 != 0, Multicast: i&16 != 0})
 	}
 	return all
 }
@@ -148,6 +148,9 @@ func TestSocketsBySwitch(t *testing.T) {
 			{"iptables", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IP, xtSetReplace}, permit(o.Netfilter)},
 			{"ip6tables", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IPV6, xtAddCounters}, permit(o.Netfilter)},
 			{"ebtables", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IP, ebtSetEntries}, permit(o.Netfilter)},
+			{"multicast router", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IP, mrtInit}, permit(o.Multicast)},
+			{"multicast router, IPv6", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IPV6, mrtInit}, permit(o.Multicast)},
+			{"same number elsewhere too", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_SOCKET, mrtInit}, allowed},
 			{"traffic class", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IPV6, unix.IPV6_TCLASS}, allowed},
 			{"time to live", unix.SYS_SETSOCKOPT, [6]uint64{3, unix.SOL_IP, unix.IP_TTL}, allowed},
 			{"join keyring", unix.SYS_KEYCTL, [6]uint64{unix.KEYCTL_JOIN_SESSION_KEYRING}, allowed},

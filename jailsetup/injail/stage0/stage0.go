@@ -115,11 +115,14 @@ type Options struct {
 	// Netfilter: the nftables netlink family and the older iptables socket
 	// options (IPFW).
 	Netfilter bool `json:"netfilter"`
+	// Multicast: a raw socket may make its owner the multicast router (ROUTING),
+	// for which the kernel wants no more than the raw socket.
+	Multicast bool `json:"multicast"`
 }
 
 // DefaultOptions lets through everything that is switchable.
 func DefaultOptions() Options {
-	return Options{SysVIPC: true, Packet: true, Raw: true, Netfilter: true}
+	return Options{SysVIPC: true, Packet: true, Raw: true, Netfilter: true, Multicast: true}
 }
 
 // UnmarshalJSON takes the word "default" or an object with known keys only.
