@@ -91,6 +91,7 @@ func TestWalls(t *testing.T) {
 	t.Run("S3 spoofing", p.spoofing)
 	t.Run("S4 S7 S8 S18 sight", p.sight)
 	t.Run("S6 addresses", p.addresses)
+	t.Run("S13 System V IPC", p.objects)
 	t.Run("S16 devices", p.devices)
 	t.Run("S19 T11 ids", p.ids)
 	t.Run("S22 disk", p.disk)
@@ -348,6 +349,27 @@ func (p *pair) addresses(t *testing.T) {
 func (p *pair) address(vnode string) string {
 	j, _ := p.info(vnode)
 	return j.Address
+}
+
+// objects: what one jail makes by a key, another doesn't find by it, though both
+// have SYSVIPC. Who is in the first's IPC namespace does.
+func (p *pair) objects(t *testing.T) {
+	const there, gone = "shm ok\nsem ok\nmsg ok\n", "shm ENOENT\nsem ENOENT\nmsg ENOENT\n"
+	if got := p.enter(p.a, p.inside, "sysv", "make"); got != there {
+		t.Fatalf("in the first: %q", got)
+	}
+	if got := p.enter(p.a, p.inside, "sysv", "find"); got != there {
+		t.Errorf("the first finds %q", got)
+	}
+	if got := p.enter(p.b, p.inside, "sysv", "find"); got != gone {
+		t.Errorf("another finds %q", got)
+	}
+	if got := p.run("inside", "sysv", "find").stdout; got != gone {
+		t.Errorf("the host finds %q", got)
+	}
+	if got := p.unwalled(t, p.a, []string{"-i"}, program("inside"), "sysv", "find").stdout; got != there {
+		t.Errorf("in the first's IPC namespace are found %q", got)
+	}
 }
 
 func (p *pair) devices(t *testing.T) {
