@@ -7,7 +7,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // tryAnswer answers whoever calls, at each NETWORK ADDRESS pair, with his own
@@ -28,7 +31,7 @@ func tryAnswer(args []string) error {
 }
 
 func answerAt(network, addr string) (serve func() error, err error) {
-	if network[:3] == "udp" {
+	if strings.HasPrefix(network, "udp") {
 		c, err := net.ListenPacket(network, addr)
 		return func() error { return answerPackets(c) }, err
 	}
@@ -69,37 +72,89 @@ func seen(a net.Addr) string {
 	return at.Addr().Unmap().WithZone("").String()
 }
 
+// patience is how long an answer is waited for.
+const patience = 700 * time.Millisecond
+
 // tryCall calls NETWORK ADDRESS, from LOCAL if that is given, and says what is
 // answered, or "no".
 func tryCall(args []string) error {
 	if len(args) < 2 || len(args) > 3 {
 		return errors.New("want NETWORK ADDRESS [LOCAL]")
 	}
-	const patience = time.Second
-	d := net.Dialer{Timeout: patience}
+	to, err := netip.ParseAddrPort(args[1])
+	if err != nil {
+		return err
+	}
+	var local netip.AddrPort
 	if len(args) == 3 {
-		local, err := netip.ParseAddrPort(args[2])
-		if err != nil {
+		if local, err = netip.ParseAddrPort(args[2]); err != nil {
 			return err
 		}
-		if d.LocalAddr = net.Addr(net.TCPAddrFromAddrPort(local)); args[0][:3] == "udp" {
-			d.LocalAddr = net.UDPAddrFromAddrPort(local)
-		}
 	}
-	c, err := d.Dial(args[0], args[1])
+	call := callStream
+	if strings.HasPrefix(args[0], "udp") {
+		call = callDatagram
+	}
+	answer, err := call(to, local)
+	if err != nil || answer == "" {
+		answer = "no"
+	}
+	fmt.Println(answer)
+	return nil
+}
+
+func callStream(to, local netip.AddrPort) (string, error) {
+	d := net.Dialer{Timeout: patience}
+	if local.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(local)
+	}
+	c, err := d.Dial("tcp", to.String())
 	if err != nil {
-		fmt.Println("no")
-		return nil
+		return "", err
 	}
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
-	_, _ = c.Write([]byte("?")) // to who has answered already and is gone, as well
 	answer := make([]byte, 64)
 	n, err := c.Read(answer)
-	if err != nil || n == 0 {
-		fmt.Println("no")
-		return nil
+	return string(answer[:n]), err
+}
+
+// callDatagram takes an answer from whatever address it comes. Without a local
+// address it binds nothing, as no socket of package net does that isn't connected.
+func callDatagram(to, local netip.AddrPort) (string, error) {
+	family := unix.AF_INET6
+	if to.Addr().Is4() {
+		family = unix.AF_INET
 	}
-	fmt.Println(string(answer[:n]))
-	return nil
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return "", err
+	}
+	defer unix.Close(fd)
+	wait := unix.NsecToTimeval(patience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return "", err
+	}
+	if local.IsValid() {
+		if err := unix.Bind(fd, sockaddr(local)); err != nil {
+			return "", err
+		}
+	}
+	if err := unix.Sendto(fd, []byte("?"), 0, sockaddr(to)); err != nil {
+		return "", err
+	}
+	answer := make([]byte, 64)
+	n, _, err := unix.Recvfrom(fd, answer, 0)
+	return string(answer[:max(n, 0)]), err
+}
+
+func sockaddr(a netip.AddrPort) unix.Sockaddr {
+	if a.Addr().Is4() {
+		return &unix.SockaddrInet4{Addr: a.Addr().As4(), Port: int(a.Port())}
+	}
+	s := &unix.SockaddrInet6{Addr: a.Addr().As16(), Port: int(a.Port())}
+	if i, err := net.InterfaceByName(a.Addr().Zone()); err == nil {
+		s.ZoneId = uint32(i.Index)
+	}
+	return s
 }
