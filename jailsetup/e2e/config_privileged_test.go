@@ -45,7 +45,7 @@ func TestConfiguration(t *testing.T) {
 		for _, r := range s.Steps {
 			names = append(names, r.Step)
 		}
-		want := strings.Fields("directories config aliases nickname creator keys blobs topomap accounts route hostnames trace syncserver agents tarballs rpms")
+		want := strings.Fields("directories config aliases nickname rootpassword creator keys blobs topomap accounts route hostnames trace syncserver agents tarballs rpms")
 		if !slices.Equal(names, want) || s.State != "ISUP" || s.Failures() > 0 {
 			t.Errorf("%s", s.Text())
 		}

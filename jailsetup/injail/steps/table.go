@@ -8,6 +8,7 @@ func setup() []Step {
 		{Name: "config", Fatal: true, boot: fetchConfig},
 		{Name: "aliases", boot: aliases},
 		{Name: "nickname", Fatal: true, boot: nickname, reset: removeNickname},
+		{Name: "rootpassword", boot: rootPassword, reset: lockRoot},
 	}
 }
 

@@ -32,10 +32,11 @@ func everything(t *testing.T, j *jail) {
 	j.Conf.WebServer = s.URL
 	mac := strings.ReplaceAll(ownDevice(t).HardwareAddr.String(), ":", "")
 	for command, reply := range map[string]string{
-		"manifest": "HOOK SERVICE=rc.hostnames ENV=boot WHENCE=first OP=boot POINT=post FATAL=0 BLOBID=hook ARGV=\"-d 1\"\n",
-		"ifconfig": "INTERFACE IFACETYPE=alias INET=127.0.0.1 MASK=255.0.0.0 ID=9 VMAC=020a01010201 PMAC=none RTABID= ENCAPSULATE=0 LAN=lan0 VTAG=\n",
-		"blobs":    "URL=" + s.URL + "/image.tar.gz ACTION=unpack:/srv\n",
-		"topomap":  packed(t, "# nodes: vname,links\nnode-a,lan0:10.1.1.2\n"), "ltmap": packed(t, "lt\n"), "ltpmap": packed(t, "ltp\n"),
+		"manifest":   "HOOK SERVICE=rc.hostnames ENV=boot WHENCE=first OP=boot POINT=post FATAL=0 BLOBID=hook ARGV=\"-d 1\"\n",
+		"jailconfig": "ROOTHASH=$1$x$y\n",
+		"ifconfig":   "INTERFACE IFACETYPE=alias INET=127.0.0.1 MASK=255.0.0.0 ID=9 VMAC=020a01010201 PMAC=none RTABID= ENCAPSULATE=0 LAN=lan0 VTAG=\n",
+		"blobs":      "URL=" + s.URL + "/image.tar.gz ACTION=unpack:/srv\n",
+		"topomap":    packed(t, "# nodes: vname,links\nnode-a,lan0:10.1.1.2\n"), "ltmap": packed(t, "lt\n"), "ltpmap": packed(t, "ltp\n"),
 		"routing":    "ROUTERTYPE=ospf\n",
 		"traceinfo":  fmt.Sprintf("TRACE LINKNAME=lan0 IDX=1 MAC0=%s MAC1= VNODE=node-a VNODE_MAC= TRACE_TYPE=header TRACE_EXPR='' TRACE_SNAPLEN=\n", mac),
 		"syncserver": "SYNCSERVER SERVER='node-a.demo.jails.example.net' ISSERVER=1\n",
