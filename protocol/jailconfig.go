@@ -32,9 +32,9 @@ type JailConfig struct {
 	ElabInElab bool
 
 	EventServer string
-	VDSize      string       // GB, a decimal fraction; may be empty
-	RootHash    string       // crypt hash; may be empty
-	IPAddrs     []netip.Addr // experiment addresses
+	VDSize      string       // of the disk, GB, a decimal fraction; may be empty
+	RootHash    string       // of the jail's root's password, for crypt(3); may be empty
+	IPAddrs     []netip.Addr // of the jail's interfaces in its experiment
 	ImageName   string       // project,group,name:version; no :version before 39; may be empty
 	Extra       []EnvVar     // other assignments, values as they stand
 }

@@ -36,7 +36,7 @@ func jailRows() []row {
 		{id: "S5", title: "the host name can't be set", attacks: in(e2e, "TestWalls/calls/S5"),
 			proofs: in(e2e, "TestWithoutWalls/S5 S16 no user namespace")},
 		{id: "S6", title: "only its own addresses are bound and sent from",
-			attacks: slices.Concat(in(e2e, "TestWalls/S6 addresses"), in(network, "TestControlSpoofing", "TestExperimentSpoofing", "TestStraightForeignMAC"), in("jailsetup/jail", "TestS6AnAddressIsOneJails")),
+			attacks: slices.Concat(in(e2e, "TestWalls/S6 addresses", "TestWildcard/1"), in(network, "TestControlSpoofing", "TestExperimentSpoofing", "TestStraightForeignMAC"), in("jailsetup/jail", "TestS6AnAddressIsOneJails")),
 			proofs:  in(network, "TestControlSpoofing/without walls", "TestExperimentSpoofing/without walls", "TestStraightForeignMAC")},
 		{id: "S7", title: "its own interfaces and sockets are all that it sees", attacks: in(e2e, "TestWalls/S4 S7 S8 S18 sight", "TestS7NoOtherJailInSys"),
 			proofs: in(e2e, "TestWithoutWalls/S7 S8 another's network")},

@@ -95,10 +95,16 @@ func (w *wildcards) answering(vnode, at string) {
 	})
 }
 
-// bootWith boots a jail with these permission bits and has it answer.
-func (w *wildcards) bootWith(t *testing.T, vnode, values string) (at string) {
+// bootWith boots a jail with these permission bits, and other words of
+// jailconfig, and has it answer.
+func (w *wildcards) bootWith(t *testing.T, vnode, values string, more ...string) (at string) {
 	t.Helper()
-	defer w.startRelay(map[string]map[string]string{vnode: positions(values)})()
+	said := positions(values)
+	for _, word := range more {
+		key, value, _ := strings.Cut(word, "=")
+		said[key] = value
+	}
+	defer w.startRelay(map[string]map[string]string{vnode: said})()
 	w.boot(vnode)
 	j, _ := w.info(vnode)
 	w.answering(vnode, j.Address)
@@ -119,15 +125,32 @@ func TestWildcard(t *testing.T) {
 	t.Run("1", w.eachAddress)
 	w.must("kill", w.a)
 
-	w.bootWith(t, w.a, "11101111")
+	w.bootWith(t, w.a, "11101111", `IPADDRS="`+w.aOnLAN+`,10.1.9.9"`)
 	if a6 := w.lanAddress6(w.a); a6 != w.a6 {
 		t.Errorf("was %s over IPv6, is %s", w.a6, a6)
 	}
 	t.Run("0", w.primaryAddress)
+	t.Run("an address that no interface has is told", func(t *testing.T) {
+		if got := w.enter(w.a, "cat", "/run/emulab/jail.conf"); !strings.Contains(got, `NOTPROVIDED="address 10.1.9.9 of IPADDRS (no interface has it)"`) {
+			t.Errorf("jail.conf says\n%s", got)
+		}
+	})
+}
+
+// sshdAtEach: sshd listens at each address that IPADDRS has, and at the primary
+// one, whatever its wildcard would be.
+func (w *wildcards) sshdAtEach(t *testing.T) {
+	for _, to := range []string{w.aAt, w.aOnLAN} {
+		c := wildcardCall{from: w.b, want: "SSH-"}
+		if got := w.answered(c, "tcp", net.JoinHostPort(to, "22")); !strings.HasPrefix(got, c.want) {
+			t.Errorf("sshd at %s says %q", to, got)
+		}
+	}
 }
 
 func (w *wildcards) eachAddress(t *testing.T) {
 	host := w.callFrom("", "tcp4", net.JoinHostPort(w.aAt, port4)) // as jails see it
+	t.Run("sshd", w.sshdAtEach)
 	t.Run("called at each", func(t *testing.T) {
 		w.calls(t, []wildcardCall{
 			{"", w.aAt, port4, "", host}, {"", w.aAt, port6, "", host},
@@ -161,6 +184,7 @@ func (w *wildcards) eachAddress(t *testing.T) {
 
 func (w *wildcards) primaryAddress(t *testing.T) {
 	host := w.callFrom("", "tcp4", net.JoinHostPort(w.aAt, port4))
+	t.Run("sshd", w.sshdAtEach)
 	t.Run("called at the primary alone", func(t *testing.T) {
 		w.calls(t, []wildcardCall{
 			{"", w.aAt, port4, "", host}, {"", w.aAt, port6, "", host},

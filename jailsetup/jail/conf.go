@@ -20,6 +20,7 @@ func (h *Host) conf(r Record, w Wish, missing []string) []byte {
 		{"SSHDPORT", strconv.Itoa(r.SSHDPort)},
 		{"JAILIP", r.inside().String()},
 		{"SHAREDIP", r.shared()},
+		{"SSHDADDRS", r.sshdAddresses(w)},
 		{"CTRLIF", "eth0"},
 		{"GATEWAY", h.Network.Gateway.String()},
 		{"WEBSERVER", h.Site.Web},
@@ -49,6 +50,20 @@ func (r Record) shared() string {
 		return r.Address
 	}
 	return ""
+}
+
+// sshdAddresses are where the jail's sshd listens, if not at the wildcard, which
+// stands for all of them unless INADDRANY=0 makes it the primary one (jail.md §2.4,
+// IPADDRS).
+func (r Record) sshdAddresses(w Wish) string {
+	if w.Jail.InAddrAny {
+		return ""
+	}
+	words := []string{r.inside().String()}
+	for _, a := range w.Jail.IPAddrs {
+		words = append(words, a.String())
+	}
+	return strings.Join(words, " ")
 }
 
 // shellQuote quotes for sh. Boss's words are data, whatever they contain.

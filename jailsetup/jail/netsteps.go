@@ -1,6 +1,10 @@
 package jail
 
 import (
+	"fmt"
+	"net/netip"
+	"slices"
+
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
 	"emujail/jailsetup/rootfs/tree"
@@ -41,7 +45,7 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 	if err != nil {
 		return wires{}, err
 	}
-	all := wires{steps: h.controlSteps(r, w), missing: missing}
+	all := wires{steps: h.controlSteps(r, w), missing: append(missing, w.homeless(links)...)}
 	if len(links) > 0 {
 		all.early = network.ExperimentNamespace{RunDir: h.Site.Run, Experiment: experimentName(w)}
 	}
@@ -53,6 +57,19 @@ func (h *Host) wires(r Record, w Wish) (wires, error) {
 		all.steps = append(all.steps, network.Routes{Control: h.Network, Type: w.Routing.Type, List: routes})
 	}
 	return all, nil
+}
+
+// homeless are the addresses that boss says are the jail's (IPADDRS) and none of
+// its interfaces has, in words.
+func (w Wish) homeless(links []network.ExperimentLink) (missing []string) {
+	for _, a := range w.Jail.IPAddrs {
+		if !slices.ContainsFunc(links, func(l network.ExperimentLink) bool {
+			return slices.ContainsFunc(l.Addrs, func(p netip.Prefix) bool { return p.Addr() == a })
+		}) {
+			missing = append(missing, fmt.Sprintf("address %s of IPADDRS (no interface has it)", a))
+		}
+	}
+	return missing
 }
 
 // note takes from the steps what permissions are enforced at.
