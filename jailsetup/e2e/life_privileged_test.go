@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,9 +19,24 @@ import (
 	"emujail/jailsetup/supervise"
 )
 
+// What tmcd says of the jail of TestLife, by jailconfig.
+const (
+	lifeMAC      = "02:00:00:00:77:01"
+	lifeDisk     = 96 << 20
+	lifePassword = "correct horse"
+)
+
+const lifeRows = `
+rows:
+  node_attributes:
+  - {node_id: pc1, attrkey: virtnode_disksize, attrvalue: "0.09375"}
+  - {node_id: @V1@, attrkey: root_password, attrvalue: ` + lifePassword + `}
+`
+
 // TestLife is one jail's, from the first boot to the end.
 func TestLife(t *testing.T) {
-	r := newRig(t, set{})
+	mac := strings.ReplaceAll(lifeMAC, ":", "")
+	r := newRig(t, set{base: strings.Replace(testbed, "jail: {ip: @NET@.1}", `jail: {ip: @NET@.1, mac: "`+mac+`"}`, 1), testbed: lifeRows})
 	v := r.vnodes[0]
 	start, err := list()
 	if err != nil {
@@ -32,6 +49,7 @@ func TestLife(t *testing.T) {
 			t.Errorf("tmcc status says %q", got)
 		}
 	})
+	t.Run("VDSIZE, CTRLMAC and ROOTHASH are the jail's", func(t *testing.T) { r.isAsConfigured(t, v) })
 	t.Run("boot of a running jail says so", func(t *testing.T) {
 		out := r.jailsetup("boot", v)
 		if out.code != 1 || !strings.Contains(out.stderr, "runs already") {
@@ -84,6 +102,33 @@ func TestLife(t *testing.T) {
 			t.Errorf("/root/kept is there: %q", out.stdout)
 		}
 	})
+}
+
+// isAsConfigured looks at what jailconfig says of disk, control interface and root.
+func (r *rig) isAsConfigured(t *testing.T, v string) {
+	if info, err := os.Stat(filepath.Join(r.state(), v, "root.img")); err != nil || info.Size() != lifeDisk {
+		t.Errorf("VDSIZE: the disk: %v, %v", info, err)
+	}
+	var blocks, size int64
+	if _, err := fmt.Sscan(r.enter(v, "stat", "-f", "-c", "%b %S", "/"), &blocks, &size); err != nil {
+		t.Fatal(err)
+	}
+	if got := blocks * size; got > lifeDisk || got < lifeDisk*3/4 {
+		t.Errorf("VDSIZE: the file system has %d bytes", got)
+	}
+	if got := r.enter(v, "cat", "/sys/class/net/eth0/address"); got != lifeMAC+"\n" {
+		t.Errorf("CTRLMAC: eth0 has %q", got)
+	}
+	_, hash, _ := strings.Cut(r.enter(v, "grep", "^root:", "/etc/shadow"), ":")
+	hash, _, _ = strings.Cut(hash, ":")
+	fields := strings.Split(hash, "$")
+	if len(fields) != 4 {
+		t.Fatalf("ROOTHASH: root's hash is %q", hash)
+	}
+	want, err := exec.Command("openssl", "passwd", "-1", "-salt", fields[2], lifePassword).Output()
+	if err != nil || hash+"\n" != string(want) {
+		t.Errorf("ROOTHASH: root's hash is %q, want %q (%v)", hash, want, err)
+	}
 }
 
 // TestDryRun: a plan is printed and nothing happens, not even at tmcd.
