@@ -2,7 +2,9 @@
 // has no switch for, by small BPF programs in front of a jail's sockets and
 // links (jail.md §2.4, spec/linux.md §5, §8):
 //
-//	INADDRANY=0  a wildcard bind becomes the jail's primary address ([Bind])
+//	INADDRANY=0  a wildcard bind becomes the jail's primary address ([Bind]);
+//	             of IPv6 alone it is refused, since that address is IPv4. A
+//	             socket that listens unbound is seen by no program here
 //	PORTRANGE    a bind outside the range is refused ([Bind]), for a jail that
 //	             shares the host's address; ports that the kernel chooses are
 //	             held by ip_local_port_range (package network)
