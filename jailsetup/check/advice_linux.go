@@ -28,11 +28,13 @@ type Setup struct {
 	Processes int      // that a jail may have; 0: no limit
 	Memory    int64    // bytes that a jail may have; 0: no limit
 	Templates string   // where templates are kept; empty: they aren't of the host's /usr
+	Names     rootfs.Names
 }
 
 // Advise looks at the host. It walks /usr, which takes a second.
 func Advise(s Setup) []Advice {
 	all := append(adviseShares(s.Shares), adviseFiles(s)...)
+	all = append(all, adviseNames(s.Names)...)
 	if s.Templates != "" {
 		all = append(all, adviseMasks(s.Templates)...)
 	}
@@ -53,6 +55,17 @@ func adviseShares(shares []string) (all []Advice) {
 		})
 	}
 	return all
+}
+
+// adviseNames finds jails that would ask this host for names in vain.
+func adviseNames(n rootfs.Names) []Advice {
+	if stranded, err := n.Stranded(); err != nil || !stranded {
+		return nil
+	}
+	return []Advice{{
+		"names", fmt.Sprintf("/etc/resolv.conf names a server on this host's loop-back: jails ask at %s instead, where the host doesn't let them", n.Host),
+		fmt.Sprintf("let the server listen at %s, and list udp/53 and tcp/53 (site file: host_ports)", n.Host),
+	}}
 }
 
 // openFile is what an open file costs a jail of its memory, in bytes.

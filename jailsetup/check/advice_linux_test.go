@@ -2,10 +2,13 @@ package check
 
 import (
 	"math"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"emujail/jailsetup/rootfs"
 )
 
 // TestAdviseFiles: the table of open files is held against what one jail may
@@ -29,6 +32,26 @@ func TestAdviseFiles(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// TestAdviseNames: a server of the host's that jails are sent to has to be one
+// that they may ask.
+func TestAdviseNames(t *testing.T) {
+	names := rootfs.Names{Root: t.TempDir(), Host: netip.MustParseAddr("172.16.1.0")}
+	etc := filepath.Join(names.Root, "etc")
+	if err := os.Mkdir(etc, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(etc, "resolv.conf"), []byte("nameserver 127.0.0.1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if got := adviseNames(names); len(got) != 1 || !strings.Contains(got[0].Remedy, "listen at 172.16.1.0, and list udp/53") {
+		t.Errorf("%+v", got)
+	}
+	names.Served = true
+	if got := append(adviseNames(names), adviseNames(rootfs.Names{})...); got != nil {
+		t.Errorf("nothing to say: %+v", got)
 	}
 }
 

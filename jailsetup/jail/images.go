@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"emujail/jailsetup/network"
+	"emujail/jailsetup/rootfs"
 )
 
 // A jail's programs are those of a root tree on the host's disk: its /usr is
@@ -55,6 +58,12 @@ func imageKeys(image string) []string {
 	name := image[strings.LastIndexByte(whole, ',')+1:]
 	plain, _, _ := strings.Cut(name, ":")
 	return []string{image, whole, name, plain}
+}
+
+// namesOf says where jails on this control network ask for names. Whatever the
+// image is, they ask by this host's network.
+func namesOf(c network.Control) rootfs.Names {
+	return rootfs.Names{Root: hostRoot, Host: c.Host, Served: slices.Contains(c.HostPorts, network.Port{Proto: network.UDP, Number: 53})}
 }
 
 func (s ImageSite) check() error {

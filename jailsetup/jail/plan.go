@@ -49,7 +49,9 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
-	made, err := h.templates.Ensure(ctx, rootfs.Template{Dir: h.Site.Templates(), Host: root, Size: size})
+	made, err := h.templates.Ensure(ctx, rootfs.Template{
+		Dir: h.Site.Templates(), Host: root, Size: size, Names: namesOf(h.Network),
+	})
 	if err != nil {
 		return Plan{}, err
 	}

@@ -43,10 +43,14 @@ func (s Site) sharesOf(w Wish) (shares []tree.Share, notes []string, err error) 
 
 // Setup is what advice is given on, but for templates.
 func (s Site) Setup() check.Setup {
-	return check.Setup{
+	setup := check.Setup{
 		Shares:    slices.Sorted(maps.Values(s.Shares)),
 		Processes: s.Limits.Processes, Memory: int64(s.Limits.MemoryMiB) << 20,
 	}
+	if c, err := s.Network(); err == nil { // a prefix that is still to be found has no address
+		setup.Names = namesOf(c)
+	}
+	return setup
 }
 
 // shareSource is the host's path for a path in the jail: the longest prefix in

@@ -37,6 +37,11 @@ func (t Template) collect() ([]file, error) {
 			return nil, err
 		}
 	}
+	names, err := t.Names.resolvConf()
+	if err != nil {
+		return nil, err
+	}
+	c.add(file{"etc/resolv.conf", 0o644, 0, names})
 	shadow := groupID(accounts.group, "shadow")
 	c.add(file{"etc/passwd", 0o644, 0, accounts.passwd})
 	c.add(file{"etc/group", 0o644, 0, accounts.group})
@@ -98,7 +103,7 @@ func (c *collector) addRootDirs() error {
 
 // addHost takes one allowed path of the host, and all below it. What isn't
 // there, what others can't read and what is neither file, directory nor link
-// is left out.
+// is left out, and so is what has the name of a key, whoever may read it.
 func (c *collector) addHost(path string) error {
 	return filepath.WalkDir(filepath.Join(c.host, path), func(full string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -121,6 +126,11 @@ func (c *collector) addHost(path string) error {
 
 func (c *collector) addHostFile(rel, full string, info fs.FileInfo) error {
 	switch mode := info.Mode(); {
+	case keyName(info.Name()):
+		if mode.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
 	case mode&fs.ModeSymlink != 0:
 		return c.addHostLink(rel, full)
 	case !othersMayRead(mode):
@@ -138,28 +148,23 @@ func (c *collector) addHostFile(rel, full string, info fs.FileInfo) error {
 	return nil
 }
 
-// addHostLink keeps a link as it is, but for the few that point out of the
-// tree to something the jail lacks (resolv.conf into /run): there the file it
-// leads to is copied.
+// addHostLink keeps a link as it is. One that leads elsewhere than to /usr and
+// /etc is left out: the jail lacks what it points to, and here it may lie where
+// others don't get.
 func (c *collector) addHostLink(rel, full string) error {
 	target, err := os.Readlink(full)
 	if err != nil {
 		return err
 	}
-	abs := target
-	if !filepath.IsAbs(abs) {
+	abs := filepath.Clean(target)
+	if !filepath.IsAbs(target) {
 		abs = filepath.Join("/", filepath.Dir(rel), target)
 	}
 	if strings.HasPrefix(abs, "/usr/") || strings.HasPrefix(abs, "/etc/") {
 		c.addParents(rel)
 		c.add(file{rel, link | 0o777, 0, []byte(target)})
-		return nil
 	}
-	info, err := os.Stat(full)
-	if err != nil || !info.Mode().IsRegular() || !othersMayRead(info.Mode()) {
-		return nil // a link to nothing that a jail could read
-	}
-	return c.addHostContent(rel, full, info)
+	return nil
 }
 
 func (c *collector) addHostContent(rel, full string, info fs.FileInfo) error {

@@ -10,6 +10,7 @@
 //
 //	etc.go       which files of the host's /etc
 //	accounts.go  passwd, group, shadow, gshadow
+//	resolv.go    whom a jail asks for names
 //	skeleton.go  directories, links and empty files
 //	masks.go     what others can't read below /usr, to be covered at boot
 //	template.go  all of that through mkfs.ext4 -d, named by its content's hash

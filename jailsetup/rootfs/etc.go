@@ -1,12 +1,15 @@
 package rootfs
 
+import "path"
+
 // etcAllowed names what of the host's /etc a jail gets a copy of. A directory
 // means all below it. A file that others can't read is left out wherever it
-// stands; links are copied as links.
+// stands, and so is one with the name of a key ([keyNames]); links are copied as
+// links.
 //
-// Not here, on purpose: ssh (keys), ssl/private and every *.pem, sudoers and
-// cron* (the host's own rules and jobs), hosts, fstab, passwd and its kin: made
-// anew by this package or by etcfiles.
+// Not here, on purpose: ssh (keys), ssl/private, sudoers and cron* (the host's
+// own rules and jobs), hosts, resolv.conf, fstab, passwd and its kin: made anew
+// by this package or by etcfiles.
 var etcAllowed = [...]string{
 	"adduser.conf",
 	"alternatives",
@@ -45,7 +48,6 @@ var etcAllowed = [...]string{
 	"profile.d",
 	"protocols",
 	"python3",
-	"resolv.conf",
 	"rpc",
 	"security",
 	"selinux/semanage.conf",
@@ -59,6 +61,22 @@ var etcAllowed = [...]string{
 	"timezone",
 	"vim",
 	"wgetrc",
+}
+
+// keyNames are the names under which keys and passwords lie (jail.md S1), which
+// somebody may have left below an allowed directory with a careless mode.
+var keyNames = [...]string{
+	"*.pem", "*.key", "*.p12", "*.pfx", "*.pkey", "*.cdkey", "*.keytab", "*_key", "id_*", "shadow*", "gshadow*", "opasswd",
+	".netrc", ".pgpass", ".cvsup", "cvsup.auth", ".ssh", ".gnupg",
+}
+
+func keyName(name string) bool {
+	for _, pattern := range keyNames {
+		if ok, _ := path.Match(pattern, name); ok { // a test holds the patterns
+			return true
+		}
+	}
+	return false
 }
 
 // sudoers lets root and the group sudo become anybody without a password: a

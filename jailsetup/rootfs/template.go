@@ -30,9 +30,10 @@ const mkfsTimeout = 2 * time.Minute
 
 // Template says from what, and where, templates are made.
 type Template struct {
-	Dir  string // where templates are kept, 0700
-	Host string // root of the tree that it is made from: the host's, "/", or an image's
-	Size int64  // bytes of the file system
+	Dir   string // where templates are kept, 0700
+	Host  string // root of the tree that it is made from: the host's, "/", or an image's
+	Size  int64  // bytes of the file system
+	Names Names
 }
 
 // Made is a template that exists.
