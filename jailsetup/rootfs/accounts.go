@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,9 +18,16 @@ const (
 	nobodyID    = 65534
 )
 
+// The testbed's own account, under the number that its nodes have always had. It
+// has no password and no home until the testbed gives it one.
+const (
+	testbedUser = "emulabman"
+	testbedLine = testbedUser + ":x:65520:10:Emulab:/home/emulabman:/bin/bash"
+)
+
 // stubAccounts are the four files of a jail that has no people yet: the host's
-// system accounts, so that ids below /usr keep their names, none with a
-// password, none with the host's administrators.
+// system accounts, so that ids below /usr keep their names, and the testbed's
+// (jail.md §7.1); none with a password, none with the host's administrators.
 type stubAccounts struct {
 	passwd, group, shadow, gshadow []byte
 }
@@ -32,7 +40,8 @@ func readStubAccounts(etc string) (stubAccounts, error) {
 	}
 	names := map[string]bool{}
 	var passwd, shadow, group, gshadow bytes.Buffer
-	for _, f := range users {
+	users = slices.DeleteFunc(users, func(f []string) bool { return f[0] == testbedUser })
+	for _, f := range append(users, strings.Split(testbedLine, ":")) {
 		names[f[0]] = true
 		shell := f[6]
 		if f[0] == "root" {
@@ -62,14 +71,14 @@ func systemLines(path string, fields int) ([][]string, error) {
 	}
 	var kept [][]string
 	sc := bufio.NewScanner(bytes.NewReader(data))
-	for n := 1; sc.Scan(); n++ {
+	for sc.Scan() {
 		f := strings.Split(sc.Text(), ":")
 		if len(f) != fields {
 			continue // an NIS marker or a broken line: not for a jail
 		}
-		id, err := strconv.Atoi(f[2])
+		id, err := strconv.ParseUint(f[2], 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: id %q is no number", path, n, f[2])
+			continue // so is one without a number
 		}
 		if id < firstUserID || id == nobodyID {
 			kept = append(kept, f)
