@@ -155,6 +155,10 @@ func TestPermissionBits(t *testing.T) {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
 			}
+			// sshd names its addresses: INADDRANY decides nothing for it.
+			j, _ := r.info(round.vnode)
+			experiments := map[string]string{a: "10.1.1.2:22", b: "10.1.1.3:22"}
+			r.sshdListens(round.vnode, j.Address+":22", experiments[round.vnode])
 			if said[round.vnode]["IPFW"] == "1" && said[round.vnode]["ROUTING"] == "1" {
 				t.Run("a rule lasts as long as its jail", func(t *testing.T) { r.ruleInside(t, round.vnode, inside) })
 			}

@@ -75,6 +75,9 @@ func TestSharedAddress(t *testing.T) {
 			})
 		}
 	})
+	t.Run("sshd listens at its port, wherever the jail has an address", func(t *testing.T) {
+		r.sshdListens(a, "0.0.0.0:30001", "[::]:30001")
+	})
 	t.Run("list says how to get in", func(t *testing.T) {
 		j, _ := r.info(a)
 		if j.Address != r.host.String() || j.SSHDPort != 30001 {

@@ -22,6 +22,7 @@ type settings struct {
 	Hostname string // HOSTNAME, full
 	PID, EID string
 	JailIP   string
+	Listens  string        // SSHDADDRS: addresses, a space between; empty: any
 	Boot     int64         // BOOTSERIAL
 	Grace    time.Duration // GRACE, in seconds
 }
@@ -59,6 +60,8 @@ func parseSettings(text string) settings {
 			s.EID = value
 		case "JAILIP":
 			s.JailIP = value
+		case "SSHDADDRS":
+			s.Listens = value
 		case "BOOTSERIAL":
 			if n, err := strconv.ParseInt(value, 10, 64); err == nil {
 				s.Boot = n

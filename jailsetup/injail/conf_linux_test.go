@@ -13,8 +13,8 @@ func TestParseSettings(t *testing.T) {
 		want       settings
 	}{
 		{"nothing", "", settings{Grace: time.Second}},
-		{"all", "VNODEID=\"pcvm1-1\"\nHOSTNAME='a.e.p.d'\nNICKNAME=a\nPID=\"p\"\nEID=\"e\"\nJAILIP=\"10.0.0.1\"\nBOOTSERIAL=\"12\"\nGRACE=\"2.5\"\nOTHER=\"x\"\n",
-			settings{"pcvm1-1", "a.e.p.d", "p", "e", "10.0.0.1", 12, 2500 * time.Millisecond}},
+		{"all", "VNODEID=\"pcvm1-1\"\nHOSTNAME='a.e.p.d'\nNICKNAME=a\nPID=\"p\"\nEID=\"e\"\nJAILIP=\"10.0.0.1\"\nSSHDADDRS=\"10.0.0.1 10.1.1.2\"\nBOOTSERIAL=\"12\"\nGRACE=\"2.5\"\nOTHER=\"x\"\n",
+			settings{"pcvm1-1", "a.e.p.d", "p", "e", "10.0.0.1", "10.0.0.1 10.1.1.2", 12, 2500 * time.Millisecond}},
 		{"quotes inside", `HOSTNAME="a\"b\\c\$d\x"`, settings{Hostname: `a"b\c$d\x`, Grace: time.Second}},
 		{"half a quote", `HOSTNAME="a`, settings{Hostname: `"a`, Grace: time.Second}},
 		{"the last one counts", "PID=a\nPID=b\n", settings{PID: "b", Grace: time.Second}},

@@ -49,7 +49,7 @@ func prepare(root string, s settings) error {
 			errs = append(errs, replaceFile(root+f.path, f.text, f.mode))
 		}
 	}
-	errs = append(errs, loginRecords(root), hostsFile(root, s))
+	errs = append(errs, loginRecords(root), hostsFile(root, s), sshdFile(root, strings.Fields(s.Listens)))
 	_, err := hostkey.Ensure(root+"/etc/ssh", shortName(s))
 	return errors.Join(append(errs, err)...)
 }
@@ -166,6 +166,34 @@ func hostsText(old string, s settings) string {
 		names += " " + short
 	}
 	fmt.Fprintf(&b, "%s\t%s %s\n", addr, names, hostsMark)
+	return b.String()
+}
+
+// sshdFile has sshd listen where the host says, anew at each boot: the jail's
+// addresses may have changed.
+func sshdFile(root string, listens []string) error {
+	path := root + "/etc/ssh/sshd_config"
+	old := readFile(path)
+	text := sshdText(old, listens)
+	if old == "" || text == old {
+		return nil
+	}
+	return replaceFile(path, text, 0o644)
+}
+
+// sshdText puts the addresses at the head, where no Match block is, in the place
+// of all that are there.
+func sshdText(old string, listens []string) string {
+	var b strings.Builder
+	for _, addr := range listens {
+		b.WriteString("ListenAddress " + addr + "\n")
+	}
+	for line := range strings.Lines(old) {
+		words := strings.FieldsFunc(line, func(c rune) bool { return strings.ContainsRune(" \t\r\n=\"", c) })
+		if len(words) == 0 || !strings.EqualFold(words[0], "ListenAddress") {
+			b.WriteString(line)
+		}
+	}
 	return b.String()
 }
 

@@ -127,6 +127,61 @@ func TestHostsText(t *testing.T) {
 	}
 }
 
+func TestSSHDText(t *testing.T) {
+	const conf = "# c\nUsePAM yes\nMatch User x\n X11Forwarding no\n"
+	two := []string{"10.0.0.1", "10.1.1.2"}
+	const ours = "ListenAddress 10.0.0.1\nListenAddress 10.1.1.2\n"
+	for _, tt := range []struct {
+		name, old string
+		listens   []string
+		want      string
+	}{
+		{"fresh", conf, two, ours + conf},
+		{"again", ours + conf, two, ours + conf},
+		{"other addresses", "ListenAddress 10.9.9.9\n" + conf, two, ours + conf},
+		{"wherever it may", ours + conf, nil, conf},
+		{"however it is written", "listenaddress=::\n\tListenAddress\t0.0.0.0\n \"ListenAddress\" 10.2.2.2\nListenAddress\n#ListenAddress ::\n" + conf, nil, "#ListenAddress ::\n" + conf},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := sshdText(tt.old, tt.listens); got != tt.want {
+				t.Errorf("got %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestSSHDFile: what isn't there isn't made, and what jail root left in its place
+// isn't followed.
+func TestSSHDFile(t *testing.T) {
+	root := jailRoot(t)
+	path := root + "/etc/ssh/sshd_config"
+	if err := os.Mkdir(root+"/etc/ssh", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := sshdFile(root, []string{"10.0.0.1"}); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("sshd_config: %v", err)
+	}
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("UsePAM yes\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, path); err != nil {
+		t.Fatal(err)
+	}
+	if err := sshdFile(root, []string{"10.0.0.1"}); err != nil {
+		t.Error(err)
+	}
+	if got := read(t, victim); got != "UsePAM yes\n" {
+		t.Errorf("a link was followed: %q", got)
+	}
+	if got := read(t, path); got != "ListenAddress 10.0.0.1\nUsePAM yes\n" {
+		t.Errorf("sshd_config %q", got)
+	}
+}
+
 func TestConsoleLogIsNeverSomethingElse(t *testing.T) {
 	root := jailRoot(t)
 	if err := os.Mkdir(root+"/var/log", 0o755); err != nil {

@@ -3,6 +3,7 @@ package jail
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -52,16 +53,23 @@ func (r Record) shared() string {
 	return ""
 }
 
-// sshdAddresses are where the jail's sshd listens, if not at the wildcard, which
-// stands for all of them unless INADDRANY=0 makes it the primary one (jail.md §2.4,
-// IPADDRS).
+// maxListens is how many sockets sshd listens on at most (MAX_LISTEN_SOCKS); with
+// more addresses it would not start.
+const maxListens = 16
+
+// sshdAddresses are where the jail's sshd listens, if not at the wildcard: at its
+// own address and those in experiments (jail.md §2.5, 16). A jail that shares the
+// host's has the wildcard, unless INADDRANY=0 makes that the primary one (§2.4,
+// IPADDRS); and so has one with more addresses than sshd can do.
 func (r Record) sshdAddresses(w Wish) string {
-	if w.Jail.InAddrAny {
+	if w.sharesAddress() && w.Jail.InAddrAny || len(w.Jail.IPAddrs) >= maxListens {
 		return ""
 	}
 	words := []string{r.inside().String()}
 	for _, a := range w.Jail.IPAddrs {
-		words = append(words, a.String())
+		if !slices.Contains(words, a.String()) {
+			words = append(words, a.String())
+		}
 	}
 	return strings.Join(words, " ")
 }

@@ -73,8 +73,6 @@ func TestRC(t *testing.T) {
 	}{
 		{"as it comes", "", "", "exit 0", "", "busybox syslogd\ncron\nsshd\n", 0},
 		{"with a port", "SSHDPORT=\"30000\"\n", "", "exit 0", "", "busybox syslogd\ncron\nsshd -p 30000\n", 0},
-		{"at addresses", "SSHDPORT=\"22\"\nSSHDADDRS=\"172.16.1.1 10.1.1.2\"\n", "sshd_flags=-d\n", "exit 0", "",
-			"busybox syslogd\ncron\nsshd -p 22 -d -o ListenAddress=172.16.1.1 -o ListenAddress=10.1.1.2\n", 0},
 		{"flags are words", "", "sshd_flags='-o A=b -d'\n", "exit 0", "", "busybox syslogd\ncron\nsshd -o A=b -d\n", 0},
 		{"switched off", "", "cron_enable=NO\nsshd_enable=no\nsyslogd_enable=\n", "exit 0", "", "", 0},
 		{"lower case", "", "cron_enable=yes\nsshd_enable=no\nsyslogd_enable=no\n", "exit 0", "", "cron\n", 0},
