@@ -24,8 +24,9 @@ func rows() []row { return slices.Concat(jailRows(), peerRows()) }
 // jailRows are those of docs/spec/jail.md §5.
 func jailRows() []row {
 	return []row{
-		{id: "S1", title: "no credential of the host is inside", attacks: in(e2e, "TestWalls/S1 S28 S29 secrets"),
-			proofs: in(e2e, "TestWithoutWalls/S1 S28 a secret on the disk")},
+		{id: "S1", title: "no credential of the host is inside",
+			attacks: slices.Concat(in(e2e, "TestWalls/S1 S28 S29 secrets"), in("jailsetup/rootfs", "TestS1NothingOfTheHosts")),
+			proofs:  in(e2e, "TestWithoutWalls/S1 S28 a secret on the disk")},
 		{id: "S2", title: "tmcd is reached through the proxy only", attacks: in(e2e, "TestWalls/S2 S30 T23 reach"),
 			proofs: in(e2e, "TestWithoutWalls/S2 S30 no filters")},
 		{id: "S3", title: "a jail speaks for nobody else",
@@ -120,8 +121,10 @@ func peerRows() []row {
 		{id: "T11", title: "ranges of ids are apart", attacks: in(e2e, "TestWalls/S19 T11 ids"),
 			proofs: in(e2e, "TestWithoutWalls/T11 the same ids")},
 		{id: "T12", title: "what can't be idmapped is refused", attacks: in(e2e, "TestT12WhatCannotBeMapped"), noProof: noAttack},
-		{id: "T13", title: "logs are bounded", attacks: slices.Concat(in(e2e, "TestWithoutWalls/S22 T13 a directory of the host's"), in("jailsetup/supervise", "TestAuditLogIsBounded"), in("jailsetup/hub", "TestT13MistakesDontFillTheLog")),
-			proofs: in(e2e, "TestWithoutWalls/S22 T13 a directory of the host's")},
+		{id: "T13", title: "logs and core dumps are bounded",
+			attacks: slices.Concat(in(e2e, "TestWithoutWalls/S22 T13 a directory of the host's"), in("jailsetup/supervise", "TestAuditLogIsBounded"),
+				in("jailsetup/hub", "TestT13MistakesDontFillTheLog"), in(injail, "TestT13CoresStayInside")),
+			proofs: slices.Concat(in(e2e, "TestWithoutWalls/S22 T13 a directory of the host's"), in(injail, "TestT13CoresStayInside"))},
 		{id: "T14", title: "nested namespaces give nothing",
 			attacks: slices.Concat(in(e2e, "TestWalls/calls/T14", "TestWalls/T14 nesting"), in(injail, "TestNestingIsBounded")),
 			proofs:  in(e2e, "TestWithoutWalls/T14 nesting without a bound")},

@@ -35,6 +35,7 @@ type Setup struct {
 func Advise(s Setup) []Advice {
 	all := append(adviseShares(s.Shares), adviseFiles(s)...)
 	all = append(all, adviseNames(s.Names)...)
+	all = append(all, adviseCores("/proc/sys/kernel/core_pattern")...)
 	if s.Templates != "" {
 		all = append(all, adviseMasks(s.Templates)...)
 	}
@@ -65,6 +66,19 @@ func adviseNames(n rootfs.Names) []Advice {
 	return []Advice{{
 		"names", fmt.Sprintf("/etc/resolv.conf names a server on this host's loop-back: jails ask at %s instead, where the host doesn't let them", n.Host),
 		fmt.Sprintf("let the server listen at %s, and list udp/53 and tcp/53 (site file: host_ports)", n.Host),
+	}}
+}
+
+// adviseCores finds a host that sends core dumps to a socket: a jail's limit of
+// them, which keeps them from files and programs, doesn't hold there (T13).
+func adviseCores(pattern string) []Advice {
+	text, err := os.ReadFile(pattern)
+	if err != nil || len(text) == 0 || text[0] != '@' {
+		return nil
+	}
+	return []Advice{{
+		"kernel.core_pattern", "what crashes in a jail is sent whole to the host's socket " + strings.TrimSpace(string(text)) + ", outside of what the jail may fill",
+		"sysctl -w kernel.core_pattern=core, or a program behind a |: neither gets anything of a jail's",
 	}}
 }
 

@@ -55,6 +55,19 @@ func TestAdviseNames(t *testing.T) {
 	}
 }
 
+// TestAdviseCores: only a socket gets around the limit that jails have.
+func TestAdviseCores(t *testing.T) {
+	pattern := filepath.Join(t.TempDir(), "core_pattern")
+	for text, want := range map[string]int{"@/run/dumps\n": 1, "@@/run/dumps\n": 1, "|/usr/bin/catch %P\n": 0, "core\n": 0, "/var/crash/%e\n": 0, "": 0} {
+		if err := os.WriteFile(pattern, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := adviseCores(pattern); len(got) != want {
+			t.Errorf("%q: %+v", text, got)
+		}
+	}
+}
+
 // TestAdviseMasks: without a template there is nothing to say.
 func TestAdviseMasks(t *testing.T) {
 	dir := t.TempDir()

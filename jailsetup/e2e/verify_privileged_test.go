@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +80,8 @@ func TestVerify(t *testing.T) {
 			func(t *testing.T) { r.attach(t, v, "/usr", "/mnt") }, func(t *testing.T) { r.detach(t, v, "/mnt") }},
 		{"more processes than may be", []string{"S23", "T16"},
 			func(t *testing.T) { r.setPIDs(t, v, "max") }, func(t *testing.T) { r.setPIDs(t, v, "512") }},
+		{"another limit of core dumps", []string{"T13"},
+			func(t *testing.T) { r.setCores(t, v, 0) }, func(t *testing.T) { r.setCores(t, v, 1) }},
 		{"no filter on the control network", []string{"S2", "S30", "S6", "T17"},
 			func(t *testing.T) { r.dropTables(t) }, nil},
 	} {
@@ -124,6 +128,19 @@ func (r *rig) setPIDs(t *testing.T, vnode, most string) {
 		return
 	}
 	t.Fatal("the jail has no limit of processes")
+}
+
+// setCores sets the soft limit of core dumps of the jail's first process, as its
+// root's id outside: nobody else on this host may.
+func (r *rig) setCores(t *testing.T, vnode string, bytes int) {
+	t.Helper()
+	j := r.phase(vnode, jail.Up)
+	base := strconv.Itoa(j.IDBase)
+	out, err := exec.Command("setpriv", "--reuid", base, "--regid", base, "--clear-groups",
+		"prlimit", "--pid", strconv.Itoa(j.PID), fmt.Sprintf("--core=%d:1", bytes)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 }
 
 // dropTables takes the filters of the control network away.

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"debug/elf"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -272,6 +274,25 @@ func diskBounded(f *Facts) error {
 		return fmt.Errorf("the jail's disk has %d bytes, reserved are %d", info.Size(), f.Record.DiskBytes)
 	}
 	return nil
+}
+
+// writesBounded wants, beside the disk, the limit of core dumps that keeps the
+// host from having them written by a program of its own: that of the first
+// process, which nobody inside can change.
+func writesBounded(f *Facts) error {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", f.Record.PID))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(text)) {
+		if limits, ok := strings.CutPrefix(line, "Max core file size"); ok {
+			if limit := strings.Fields(limits); !slices.Equal(limit, []string{"1", "1", "bytes"}) {
+				return fmt.Errorf("the limit of core dumps is %s: only at 1 does the kernel start no program for one", strings.Join(limit, " "))
+			}
+			return diskBounded(f)
+		}
+	}
+	return errors.New("the first process has no limit of core dumps")
 }
 
 // recordsPrivate wants what the host knows of the jail to be root's alone.

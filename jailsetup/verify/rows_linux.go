@@ -58,7 +58,7 @@ func peerRows() []row {
 		{id: "T10", holds: "its tree is closed to the host's users", carrier: "modes", outside: func(f *Facts) error { return private(f.Site.State, f.Site.Dir(f.Record.VNode)) }},
 		{id: "T11", holds: "its ids are nobody else's", carrier: "user namespace, the records", outside: rangesApart},
 		{id: "T12", holds: "every mount of a disk is idmapped", carrier: "idmapped mounts", outside: sharesMapped},
-		{id: "T13", holds: "its logs lie on its disk, which is bounded", carrier: "loop device", outside: diskBounded},
+		{id: "T13", holds: "its logs lie on its disk, which is bounded; its core dumps start nothing", carrier: "loop device, a limit", outside: writesBounded},
 		{id: "T14", holds: "nested namespaces give nothing", carrier: "user namespace, masks over /proc", outside: mountsLocked, inside: []string{"mount:proc", "mount:sysfs", "mount:debugfs", "cgroup:limits"}},
 		{id: "T15", holds: "calls that reach around are refused", carrier: "seccomp", outside: filtered,
 			inside: []string{"bpf", "perf_event_open", "userfaultfd", "io_uring", "open_by_handle_at", "syslog", "add_key", "keyctl", "socket:vsock", "socket:alg"}},

@@ -39,6 +39,9 @@ func refuse(errno unix.Errno) body {
 	return body{{Code: opRet, K: unix.SECCOMP_RET_ERRNO | uint32(errno)}}
 }
 
+// ignore answers as if the call had worked.
+func ignore() body { return refuse(0) }
+
 // allowIf is allow, or EPERM.
 func allowIf(ok bool) body {
 	if ok {
@@ -64,6 +67,18 @@ func on(arg int, mask uint32, otherwise body, branches ...branch) body {
 		b = append(b, br.then...)
 	}
 	return append(b, otherwise...)
+}
+
+// ifNull decides by whether argument arg, a pointer, is null: all 64 bits of it.
+func ifNull(arg int, null, otherwise body) body {
+	at := offArgs + 8*uint32(arg)
+	b := body{
+		{Code: opLoad, K: at + lowWord},
+		{Code: opEqual, K: 0, Jf: uint8(2 + len(null))},
+		{Code: opLoad, K: at + 4 - lowWord},
+		{Code: opEqual, K: 0, Jf: uint8(len(null))},
+	}
+	return append(append(b, null...), otherwise...)
 }
 
 // each makes a branch of every value, all with the same end.

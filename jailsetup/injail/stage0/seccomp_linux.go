@@ -32,6 +32,8 @@ func rules(o Options) []rule {
 	add(setsockoptBody(o), unix.SYS_SETSOCKOPT)
 	add(keyctlBody(), unix.SYS_KEYCTL)
 	add(personalityBody(), unix.SYS_PERSONALITY)
+	add(on(0, anyBits, allow(), branch{unix.RLIMIT_CORE, ignore()}), unix.SYS_SETRLIMIT)
+	add(on(1, anyBits, allow(), branch{unix.RLIMIT_CORE, ifNull(2, allow(), ignore())}), unix.SYS_PRLIMIT64)
 	return rs
 }
 
@@ -150,6 +152,22 @@ func personalityBody() body {
 	return on(0, anyBits, refuse(unix.EPERM), each(allow(),
 		perLinux, perLinux32, perUname26, perUname26|perLinux32,
 		perNoRandomize, perNoRandomize|perLinux32, perQuery)...)
+}
+
+// coreLimit keeps what crashes in a jail from being written by the host, outside
+// of what the jail may fill (T13): at 1 byte, and at no other limit, the kernel
+// starts no program for a core dump (core(5)), and writes no file. The hard limit
+// can't be raised inside, and the filter lets nobody lower the soft one: to 0, the
+// limit that says "no dump", a program of the host's would be started again. Who
+// tries is told that it worked, since sudo and others want it to.
+const coreLimit = 1
+
+// limitCores sets the limit, hard and soft.
+func limitCores() error {
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: coreLimit, Max: coreLimit}); err != nil {
+		return fmt.Errorf("set limit of core dumps to %d byte, from a hard limit of 0 perhaps (ulimit -Hc, LimitCORE=): %w", coreLimit, err)
+	}
+	return nil
 }
 
 // loadFilter sets the filter on the calling thread. That thread needs

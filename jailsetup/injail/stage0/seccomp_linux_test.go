@@ -174,6 +174,34 @@ func TestSocketsBySwitch(t *testing.T) {
 	}
 }
 
+// TestCoreLimitStays: the limit of core dumps is read, never set, wherever the
+// new one lies; other limits are the jail's business.
+func TestCoreLimitStays(t *testing.T) {
+	const above, top = 1 << 32, 1 << 63 // addresses whose low half is null
+	vm := emulator(t, DefaultOptions())
+	for _, tt := range []struct {
+		name string
+		nr   uint32
+		args [6]uint64
+		want uint32
+	}{
+		{"setrlimit", unix.SYS_SETRLIMIT, [6]uint64{unix.RLIMIT_CORE, above}, errno(0)},
+		{"setrlimit, high bits", unix.SYS_SETRLIMIT, [6]uint64{above | unix.RLIMIT_CORE, 4096}, errno(0)},
+		{"setrlimit of another", unix.SYS_SETRLIMIT, [6]uint64{unix.RLIMIT_NOFILE, 4096}, allowed},
+		{"getrlimit", unix.SYS_GETRLIMIT, [6]uint64{unix.RLIMIT_CORE, 4096}, allowed},
+		{"prlimit, to read", unix.SYS_PRLIMIT64, [6]uint64{0, unix.RLIMIT_CORE, 0, 4096}, allowed},
+		{"prlimit", unix.SYS_PRLIMIT64, [6]uint64{0, unix.RLIMIT_CORE, 4096}, errno(0)},
+		{"prlimit, of another's", unix.SYS_PRLIMIT64, [6]uint64{7, above | unix.RLIMIT_CORE, 4096, 8192}, errno(0)},
+		{"prlimit, at 4 GiB", unix.SYS_PRLIMIT64, [6]uint64{0, unix.RLIMIT_CORE, above}, errno(0)},
+		{"prlimit, at the top", unix.SYS_PRLIMIT64, [6]uint64{0, unix.RLIMIT_CORE, top}, errno(0)},
+		{"prlimit of another limit", unix.SYS_PRLIMIT64, [6]uint64{0, unix.RLIMIT_NOFILE, 4096}, allowed},
+	} {
+		if got := decide(t, vm, data{auditArch, tt.nr, tt.args}); got != tt.want {
+			t.Errorf("%s: %#x, want %#x", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestBodiesAreShort: jumps are one byte.
 func TestBodiesAreShort(t *testing.T) {
 	for _, o := range allOptions() {

@@ -9,8 +9,8 @@
 // locked thread, in this order:
 //
 //	new session keyring → own mount and cgroup namespace → clean session,
-//	umask, signal mask → bounding set → seccomp → close-on-exec for all
-//	descriptors above 2 → exec
+//	umask, signal mask → limit of core dumps → bounding set → seccomp →
+//	close-on-exec for all descriptors above 2 → exec
 //
 // What is set per thread becomes the process's, because exec leaves only the
 // thread that calls it. Success shows as end of file on descriptor 3; any

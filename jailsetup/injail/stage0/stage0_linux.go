@@ -76,6 +76,9 @@ func run(limit int) error {
 	if err := cleanProcess(); err != nil {
 		return err
 	}
+	if err := limitCores(); err != nil { // before the filter, which ignores it
+		return err
+	}
 	if err := dropBounding(m.Bounding); err != nil {
 		return err
 	}

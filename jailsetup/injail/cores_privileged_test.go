@@ -1,0 +1,80 @@
+//go:build linux && privileged
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+const corePattern = "/proc/sys/kernel/core_pattern"
+
+// catchCores has this host hand every core dump to a program, as systemd-coredump
+// and apport are, until the test ends. It returns the file in which that program
+// writes whose they were.
+func catchCores(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	seen, program := filepath.Join(dir, "seen"), filepath.Join(dir, "catch")
+	if err := os.WriteFile(seen, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat >/dev/null\necho $1 >>"+seen+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.ReadFile(corePattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(corePattern, before, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(corePattern, []byte("|"+program+" %e\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	return seen
+}
+
+// TestT13CoresStayInside: what crashes in a jail starts no program of the host's,
+// whatever limit the jail wants for it. A limit that is another, set by the host,
+// shows that one would be started.
+func TestT13CoresStayInside(t *testing.T) {
+	r := boot(t, setup{})
+	seen := catchCores(t)
+	crash := func(name, before string) {
+		name = fmt.Sprintf("%s%d", name, os.Getpid())
+		if out := r.sh(fmt.Sprintf("cp /bin/sh /tmp/%s; /tmp/%s -c '%s; kill -SEGV $$'; echo $?", name, name, before)); !strings.HasSuffix(out, "139") {
+			t.Errorf("%s: %q, want 139: a crash", name, out)
+		}
+	}
+	crash("plain", ":")
+	crash("none", "ulimit -c 0")
+	crash("all", "ulimit -c unlimited")
+	crash("soft", "ulimit -S -c 0")
+	if limits := r.sh("grep core /proc/self/limits"); strings.Join(strings.Fields(limits), " ") != "Max core file size 1 1 bytes" {
+		t.Errorf("limits: %s", limits)
+	}
+	if err := unix.Prlimit(r.cmd.Process.Pid, unix.RLIMIT_CORE, &unix.Rlimit{Cur: 0, Max: 1}, nil); err != nil {
+		t.Fatal(err)
+	}
+	crash("other", ":")
+	other := fmt.Sprintf("other%d", os.Getpid())
+	var names string
+	eventually(t, "the host's program has seen a crash", func() bool {
+		data, err := os.ReadFile(seen)
+		names = string(data)
+		return err == nil && strings.Contains(names, other)
+	})
+	for name := range strings.FieldsSeq(names) {
+		if strings.HasSuffix(name, fmt.Sprint(os.Getpid())) && name != other {
+			t.Errorf("a program of the host's was started for %s", name)
+		}
+	}
+}
