@@ -5,8 +5,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -76,5 +78,26 @@ func TestT13CoresStayInside(t *testing.T) {
 		if strings.HasSuffix(name, fmt.Sprint(os.Getpid())) && name != other {
 			t.Errorf("a program of the host's was started for %s", name)
 		}
+	}
+}
+
+// TestCoresNeedALimit: where the limit can't be set, stage 0 says so and runs
+// nothing.
+func TestCoresNeedALimit(t *testing.T) {
+	fds, err := syscall.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), "ours"), os.NewFile(uintptr(fds[1]), "theirs")
+	defer ours.Close()
+	cmd := exec.Command("prlimit", "--core=0:0", "setpriv", "--bounding-set=-sys_resource", injail(t), "stage0")
+	cmd.ExtraFiles = []*os.File{theirs}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	theirs.Close()
+	err = letGo(ours, setup{argv: []string{"never run"}})
+	if waited := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "limit of core dumps") || cmd.ProcessState.ExitCode() != 1 {
+		t.Errorf("stage 0 says %v and ends with %v", err, waited)
 	}
 }
