@@ -91,11 +91,12 @@ func TestAFailureShowsAsReset(t *testing.T) {
 			if strings.HasPrefix(name, "silent") {
 				once.Do(func() { close(release) })
 			}
-			if n := len(tmcd.requests()); n != 2 {
-				t.Errorf("tmcd got %d requests for 2: never twice", n)
-			}
+			eventually(t, "tmcd got both", func() bool { return len(tmcd.requests()) >= 2 })
 			if l := log.wait(t, 2)[1]; l.Outcome != "error" || l.Why == "" {
 				t.Errorf("audit line %+v", l)
+			}
+			if n := len(tmcd.requests()); n != 2 {
+				t.Errorf("tmcd got %d requests for 2: never twice", n)
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,12 @@ func TestSupervisorHandsOverAndTakesAway(t *testing.T) {
 	held := dial(t, one) // in the middle of a request
 	defer held.Close()
 	held.Write([]byte("VERSION=40 stat"))
+	eventually(t, "the proxy has read", func() bool { // else it waits in our copy of the socket
+		s.conn.Send(control.Message{Op: control.OpCounters})
+		return slices.ContainsFunc(s.next().Counters, func(c control.Counters) bool {
+			return c.VNode == "pcvm1-1" && c.Active == 1
+		})
+	})
 	s.order(control.Message{Op: control.OpClose, VNode: "pcvm1-1"})
 	if _, err := held.Read(make([]byte, 1)); !isReset(err) {
 		t.Errorf("a connection of the jail that was closed: %v", err)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"emujail/protocol"
 )
@@ -16,6 +17,8 @@ func TestT28WholeOrNotAtAll(t *testing.T) {
 	path := serveAlone(t, Options{
 		Tmcd:   Tmcd{Servers: servers(tmcd)},
 		Limits: Limits{Rate: 1e6, Burst: 1e6, Requests: 256},
+		// All callers half-close: a piece that comes late isn't the end.
+		Deadlines: Deadlines{Silence: 5 * time.Second},
 	})
 	const head = "PROXYFOR=pcvm1-1 VERSION=40 bootlog "
 	for _, row := range []struct {
