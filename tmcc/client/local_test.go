@@ -71,11 +71,28 @@ func TestUDPRefusedPortThenNext(t *testing.T) {
 // An empty answer is no datagram: only a time-out ends the wait, and the
 // request isn't sent again.
 func TestUDPNoAnswer(t *testing.T) {
-	p := datagrams(t, func(string) string { return "" })
-	c := mustNew(t, Options{Network: UDP, Servers: localhost(p.port), Timeout: 50 * time.Millisecond})
+	end := make(chan struct{})
+	p := datagrams(t, func(req string) string {
+		if req == "the end" {
+			close(end)
+		}
+		return ""
+	})
+	c := mustNew(t, Options{Network: UDP, Servers: localhost(p.port), Timeout: 500 * time.Millisecond})
 	_, err := c.Do(within(t), status())
-	if !errors.Is(err, ErrNoProgress) || !errors.Is(err, ErrMaybeSeen) || p.seen.Load() != 1 {
-		t.Errorf("Do: %v; asked %d times", err, p.seen.Load())
+	conn, dialErr := net.Dial("udp", localhost(p.port)[0].addr(p.port))
+	if dialErr != nil {
+		t.Fatal(dialErr)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "the end") // comes after all that Do has sent
+	select {
+	case <-end:
+	case <-within(t).Done():
+		t.Fatal("the peer hears nothing")
+	}
+	if n := p.seen.Load() - 1; !errors.Is(err, ErrNoProgress) || !errors.Is(err, ErrMaybeSeen) || n != 1 {
+		t.Errorf("Do: %v; asked %d times", err, n)
 	}
 }
 

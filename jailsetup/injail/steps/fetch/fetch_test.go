@@ -18,15 +18,15 @@ import (
 
 var body = bytes.Repeat([]byte("0123456789abcdef"), 4096)
 
-// get fetches from a handler, quickly impatient.
-func get(t *testing.T, h http.HandlerFunc) (Result, []byte, error) {
+// get fetches from a handler; a stall of 0 is the default's.
+func get(t *testing.T, stall time.Duration, h http.HandlerFunc) (Result, []byte, error) {
 	t.Helper()
 	s := httptest.NewServer(h)
 	defer s.Close()
-	return getURL(t, s.URL+"/f?key=SECRET", nil)
+	return getURL(t, stall, s.URL+"/f?key=SECRET", nil)
 }
 
-func getURL(t *testing.T, url string, roots *x509.CertPool) (Result, []byte, error) {
+func getURL(t *testing.T, stall time.Duration, url string, roots *x509.CertPool) (Result, []byte, error) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(t.TempDir(), "f"))
 	if err != nil {
@@ -34,7 +34,7 @@ func getURL(t *testing.T, url string, roots *x509.CertPool) (Result, []byte, err
 	}
 	defer f.Close()
 	res, err := Get(context.Background(), Request{URL: url, Into: f, Secret: "SECRET", Roots: roots,
-		Tries: 3, Pause: time.Millisecond, Stall: 200 * time.Millisecond})
+		Tries: 3, Pause: time.Millisecond, Stall: stall})
 	got, e := os.ReadFile(f.Name())
 	if e != nil {
 		t.Fatal(e)
@@ -49,6 +49,7 @@ func TestGet(t *testing.T) {
 	sum := sha256.Sum256(body)
 	right := "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 	tries := 0
+	const silence = "silence"
 	for _, row := range []struct {
 		name    string
 		handler http.HandlerFunc
@@ -81,15 +82,19 @@ func TestGet(t *testing.T) {
 			}
 			w.Write(body)
 		}, "", 2},
-		{"silence", func(w http.ResponseWriter, r *http.Request) {
+		{silence, func(w http.ResponseWriter, r *http.Request) {
 			w.Write(body[:10])
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
-		}, "no byte for 200ms", 3},
+		}, "no byte for 500ms", 3},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			tries = 0
-			res, got, err := get(t, func(w http.ResponseWriter, r *http.Request) { tries++; row.handler(w, r) })
+			stall := time.Duration(0)
+			if row.name == silence {
+				stall = 500 * time.Millisecond
+			}
+			res, got, err := get(t, stall, func(w http.ResponseWriter, r *http.Request) { tries++; row.handler(w, r) })
 			switch {
 			case row.want != "":
 				if err == nil || !strings.Contains(err.Error(), row.want) {
@@ -123,7 +128,7 @@ func TestCut(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			n := 0
-			res, got, err := get(t, func(w http.ResponseWriter, r *http.Request) {
+			res, got, err := get(t, 0, func(w http.ResponseWriter, r *http.Request) {
 				n++
 				data, etag := body, row.etag
 				if row.change && n > 1 {
@@ -170,7 +175,7 @@ func (c *cutter) Write(p []byte) (int, error) {
 }
 
 func TestNotModified(t *testing.T) {
-	res, got, err := get(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) })
+	res, got, err := get(t, 0, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNotModified) })
 	if err != nil || !res.NotModified || len(got) != 0 {
 		t.Errorf("%+v, %d bytes, %v", res, len(got), err)
 	}
@@ -181,10 +186,10 @@ func TestCertificates(t *testing.T) {
 	defer s.Close()
 	roots := x509.NewCertPool()
 	roots.AddCert(s.Certificate())
-	if _, got, err := getURL(t, s.URL, roots); err != nil || !bytes.Equal(got, body) {
+	if _, got, err := getURL(t, 0, s.URL, roots); err != nil || !bytes.Equal(got, body) {
 		t.Errorf("known certificate: %d bytes, %v", len(got), err)
 	}
-	_, _, err := getURL(t, s.URL, x509.NewCertPool())
+	_, _, err := getURL(t, 0, s.URL, x509.NewCertPool())
 	var unknown x509.UnknownAuthorityError
 	if !errors.As(err, &unknown) {
 		t.Errorf("unknown certificate: %v", err)
