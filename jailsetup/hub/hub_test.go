@@ -172,6 +172,18 @@ func (h *host) await(what string, ok func() bool) {
 	}
 }
 
+// vacant tells whether a vnode has no connection.
+func (h *host) vacant(vnode string) func() bool {
+	return func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		d := h.doors[vnode]
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		return len(d.conns) == 0
+	}
+}
+
 func (h *host) refused(n int) {
 	h.tb.Helper()
 	h.await(fmt.Sprintf("%d refusals", n), func() bool { return strings.Count(h.log.String(), "event of a jail refused") == n })
@@ -321,6 +333,7 @@ func TestGreedyJails(t *testing.T) {
 		defer h.mu.Unlock()
 		return len(h.experiments[demo].subscribers) == 1
 	})
+	h.await("room", h.vacant("v1"))
 	deaf.Close()
 
 	// More connections than may be: the surplus is closed at once.
@@ -328,25 +341,25 @@ func TestGreedyJails(t *testing.T) {
 	for range maxConnections + 3 {
 		conns = append(conns, h.join("v1", demo))
 	}
-	closed := 0
-	for _, c := range conns {
-		_ = c.SetReadDeadline(time.Now().Add(300 * time.Millisecond))
-		if _, err := c.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-			closed++
+	isClosed := func(c *agent, patience time.Duration) bool {
+		_ = c.SetReadDeadline(time.Now().Add(patience))
+		_, err := c.Read(make([]byte, 1))
+		return !errors.Is(err, os.ErrDeadlineExceeded)
+	}
+	for i, c := range conns[maxConnections:] { // they came last
+		if !isClosed(c, 10*time.Second) {
+			t.Errorf("connection %d isn't closed", maxConnections+i+1)
 		}
+	}
+	for i, c := range conns[:maxConnections] {
+		if isClosed(c, 50*time.Millisecond) {
+			t.Errorf("connection %d is closed", i+1)
+		}
+	}
+	for _, c := range conns {
 		c.Close()
 	}
-	if closed != 3 {
-		t.Errorf("%d of %d closed, want 3", closed, len(conns))
-	}
-	h.await("room", func() bool {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		d := h.doors["v1"]
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		return len(d.conns) == 0
-	})
+	h.await("room", h.vacant("v1"))
 
 	// A line without end.
 	c := h.join("v1", demo)

@@ -20,12 +20,12 @@ func TestSchedule(t *testing.T) {
 	v1 := h.join("v1", demo, "cbr0", "cbr1")
 	err := h.SetSchedule(demo, Schedule{
 		Groups: map[string][]string{"all": {"cbr0", "cbr1"}},
-		Events: []Item{{At: 0.2, Object: "cbr0", Action: "STOP"}, {At: 0, Object: "all", Action: "START", Args: "RATE=8"}},
+		Events: []Item{{At: 2, Object: "cbr0", Action: "STOP"}, {At: 0, Object: "all", Action: "START", Args: "RATE=8"}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.At(demo, Item{At: 0.1, Object: "cbr1", Action: "MODIFY"}); err != nil {
+	if err := h.At(demo, Item{At: 1, Object: "cbr1", Action: "MODIFY"}); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()
@@ -34,17 +34,17 @@ func TestSchedule(t *testing.T) {
 	}
 	for _, want := range []struct {
 		object, action string
-		at             time.Duration
+		at, before     time.Duration // before: the next one's time, if there is one
 	}{
-		{"*", "START", 0}, {"cbr0", "START", 0}, {"cbr1", "START", 0},
-		{"cbr1", "MODIFY", 100 * time.Millisecond}, {"cbr0", "STOP", 200 * time.Millisecond},
+		{"*", "START", 0, time.Second}, {"cbr0", "START", 0, time.Second}, {"cbr1", "START", 0, time.Second},
+		{"cbr1", "MODIFY", time.Second, 2 * time.Second}, {"cbr0", "STOP", 2 * time.Second, time.Hour},
 	} {
 		e := v1.hears()
 		if e.Object != want.object || e.Action != want.action || (e.Type == event.Time) != (want.object == "*") {
 			t.Errorf("%+v, want %+v", e, want)
 		}
-		if took := time.Since(began); took < want.at || took > want.at+500*time.Millisecond {
-			t.Errorf("%s %s after %v, want %v", want.object, want.action, took, want.at)
+		if took := time.Since(began); took < want.at || took >= want.before {
+			t.Errorf("%s %s after %v, want %v, before %v", want.object, want.action, took, want.at, want.before)
 		}
 	}
 	// What is past is sent at once.

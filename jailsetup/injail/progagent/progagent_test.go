@@ -106,14 +106,15 @@ func TestRun(t *testing.T) {
 			Outcome{Exit: 3, Expected: true}, "out\n", "err\n"},
 		{"unexpected", protocol.Program{Command: "exit 1"}, "", Outcome{Exit: 1}, "", ""},
 		{"environment", protocol.Program{Command: `echo "$USER $COLOUR"; pwd`, Dir: "/"}, "", Outcome{Expected: true}, "bob deep blue\n/\n", ""},
-		{"time-out", protocol.Program{Command: "echo on; exec sleep 60", Timeout: "0.3"}, "", Outcome{Exit: 143, TimedOut: true}, "on\n", ""},
-		{"one that ignores TERM", protocol.Program{Command: "trap '' TERM; while :; do sleep 1; done", Timeout: "0.1"}, "",
+		{"time-out", protocol.Program{Command: "echo on; exec sleep 60", Timeout: "2"}, "", Outcome{Exit: 143, TimedOut: true}, "on\n", ""},
+		{"one that ignores TERM", protocol.Program{Command: "trap '' TERM; while :; do sleep 1; done", Timeout: "2"}, "",
 			Outcome{Exit: 137, TimedOut: true}, "", ""},
 		{"arguments for this run", protocol.Program{Command: "echo old"}, "COMMAND='echo new word' EXPECTED_EXIT_CODE=0",
 			Outcome{Expected: true}, "new word\n", ""},
 		{"quotes of the user's", protocol.Program{Command: `echo it's"'"`}, "", Outcome{Exit: 2}, "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {
+			t.Parallel() // two wait for their time-out, which leaves the shell time to begin
 			b := newBench(t, one(row.program))
 			if err := b.send("START", row.args); err != nil {
 				t.Fatal(err)
