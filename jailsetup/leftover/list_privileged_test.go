@@ -17,7 +17,7 @@ import (
 func TestSees(t *testing.T) {
 	dir := t.TempDir()
 	ours := func(path string) bool { return strings.HasPrefix(path, dir+"/") }
-	s := Scope{Mount: ours, Socket: ours, Listener: func(string) bool { return false }}
+	s := Scope{Mount: ours, Backing: ours, Socket: ours, Listener: func(string) bool { return false }}
 	socket, point := filepath.Join(dir, "socket"), filepath.Join(dir, "point")
 	before, err := s.List()
 	if err != nil {
