@@ -22,7 +22,7 @@ sub ask {
 	$s or die "tmcc.pl: connect to $to: $!\n";
 	syswrite $s, ($vnode ? "VNODEID=$vnode " : '') . 'VERSION=40 ' . join('', map { "$_ " } @words);
 	local $SIG{ALRM} = sub { exit 0 };    # over UDP an empty reply is no datagram
-	alarm($opt{u} ? 1 : 30);
+	alarm($opt{u} ? 5 : 30);
 	$s->shutdown(1) unless $opt{u};
 	my $reply = '';
 	while (defined(my $n = sysread $s, my $part, 65536)) {

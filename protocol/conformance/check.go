@@ -146,6 +146,7 @@ func silent(control question, others ...question) check {
 
 // none asks and takes an answer for a fault.
 func (p *probe) none(q question) error {
+	q.mute = true
 	b, err := p.ask(q)
 	if err == nil && b != "" {
 		err = fmt.Errorf("%v: %s, want silence", q, quote(b))

@@ -19,7 +19,8 @@ import (
 
 const (
 	maxReply = 16 << 20               // bytes of a reply that are read
-	silence  = 500 * time.Millisecond // without a datagram: there is none
+	silence  = 500 * time.Millisecond // without a datagram, where none is wanted: there is none
+	patience = 5 * time.Second        // the same where one is wanted: a busy server is late
 )
 
 // who sends a request.
@@ -48,6 +49,7 @@ type question struct {
 	from netip.Addr // instead of who's address, if valid
 	way  way
 	text string
+	mute bool // no answer is wanted: over UDP it is waited for only shortly
 }
 
 func host(text string) question        { return question{way: tcp, text: text} }
@@ -189,7 +191,7 @@ func (p *probe) datagram(q question) (said, error) {
 		return said{}, fmt.Errorf("%v: %w", q, err)
 	}
 	sent := time.Now()
-	if err := c.SetReadDeadline(sent.Add(silence)); err != nil {
+	if err := c.SetReadDeadline(p.until(q, sent)); err != nil {
 		return said{}, err
 	}
 	b := make([]byte, 1<<16)
@@ -201,6 +203,18 @@ func (p *probe) datagram(q question) (said, error) {
 		return said{}, fmt.Errorf("%v: nobody listens there", q)
 	}
 	return said{text: string(b[:n]), took: time.Since(sent)}, nil
+}
+
+// until is when a datagram that hasn't come won't come.
+func (p *probe) until(q question, sent time.Time) time.Time {
+	if q.mute {
+		return sent.Add(silence)
+	}
+	end := sent.Add(patience)
+	if row, ok := p.ctx.Deadline(); ok && row.Before(end) {
+		return row
+	}
+	return end
 }
 
 // handshake sends the tag and becomes a TLS client. Which name the certificate has

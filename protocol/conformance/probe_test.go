@@ -2,9 +2,11 @@ package conformance
 
 import (
 	"context"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Without leave, nothing that writes is sent, however it is written.
@@ -53,5 +55,38 @@ func TestNeeds(t *testing.T) {
 		if got := c.q.needs().String(); got != c.want {
 			t.Errorf("%v needs %q, want %q", c.q, got, c.want)
 		}
+	}
+}
+
+// A datagram that comes late is an answer where one is wanted. Where none is
+// wanted nobody waits that long.
+func TestLateDatagram(t *testing.T) {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() { conn.Close(); <-done })
+	late := host("VERSION=40 nodeid ").over(udp)
+	go func() {
+		defer close(done)
+		for b := make([]byte, 100); ; {
+			n, from, err := conn.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			if string(b[:n]) == late.text {
+				time.Sleep(silence + 100*time.Millisecond)
+				conn.WriteTo(b[:n], from)
+			}
+		}
+	}()
+	p := &probe{ctx: t.Context(), t: &Target{Addr: conn.LocalAddr().(*net.UDPAddr).AddrPort()}}
+	if b, err := p.ask(late); err != nil || b != late.text {
+		t.Errorf("an answer that comes late: %q, %v", b, err)
+	}
+	begin := time.Now()
+	if err := p.none(host("VERSION=40 nosuchcommand ").over(udp)); err != nil || time.Since(begin) >= patience {
+		t.Errorf("no answer: %v after %v", err, time.Since(begin))
 	}
 }
