@@ -20,47 +20,29 @@ type change struct {
 }
 
 func newChangeCommand(s *settings, c change) *cobra.Command {
-	var opts struct{ dryRun, verbose, trace bool }
+	var opts changing
 	cmd := &cobra.Command{
 		Use:   string(c.verb) + " VNODE",
 		Short: c.short,
 		Long:  c.long,
 		Args:  exactly(1, "one VNODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := jail.CheckName(args[0]); err != nil {
+			if err := checkWord(args[0]); err != nil {
 				return usageError{err}
 			}
 			site, err := s.site()
 			if err != nil {
 				return err
 			}
-			vnode, err := resolve(site, args[0])
-			if err != nil {
+			var last attempt
+			err = onVNode(cmd.Context(), site, c.verb, args[0], func(id string) (err error) {
+				last, err = opts.do(cmd, site, supervise.Request{Verb: c.verb, VNode: id, DryRun: opts.dryRun})
 				return err
-			}
-			conn, err := connect(cmd.Context(), site)
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			req := supervise.Request{Verb: c.verb, VNode: vnode, DryRun: opts.dryRun}
-			var steps []plan.Event
-			err = supervise.Call(conn, req, func(r supervise.Reply) {
-				printLine(cmd.OutOrStdout(), r, opts.dryRun || opts.verbose && !opts.trace)
-				if r.Step != nil {
-					steps = append(steps, *r.Step)
-					printNote(cmd.ErrOrStderr(), *r.Step, opts.verbose || opts.trace)
-				}
 			})
-			if opts.trace && !opts.dryRun {
-				if err := printTrace(cmd.OutOrStdout(), jail.NewTrace(vnode, steps, err)); err != nil {
-					return err
-				}
+			if err := opts.show(cmd, last, err); err != nil {
+				return err
 			}
 			if err != nil {
-				if len(steps) > 0 && !opts.verbose {
-					fmt.Fprintf(cmd.ErrOrStderr(), "last steps:\n%s", jail.Tail(steps))
-				}
 				return fmt.Errorf("cannot %s %s: %w", c.verb, args[0], err)
 			}
 			return nil
@@ -72,6 +54,46 @@ func newChangeCommand(s *settings, c change) *cobra.Command {
 		cmd.Flags().BoolVar(&opts.trace, "trace", false, "print, as JSON, each step with its start, duration and outcome")
 	}
 	return cmd
+}
+
+// changing is how a change is shown.
+type changing struct{ dryRun, verbose, trace bool }
+
+// attempt is what the supervisor has done, so far as it has told.
+type attempt struct {
+	vnode string // empty: it wasn't asked
+	steps []plan.Event
+}
+
+// do asks the supervisor and shows what it says as it says it.
+func (o changing) do(cmd *cobra.Command, site jail.Site, req supervise.Request) (a attempt, err error) {
+	conn, err := connect(cmd.Context(), site)
+	if err != nil {
+		return a, err
+	}
+	defer conn.Close()
+	a.vnode = req.VNode
+	err = supervise.Call(conn, req, func(r supervise.Reply) {
+		printLine(cmd.OutOrStdout(), r, o.dryRun || o.verbose && !o.trace)
+		if r.Step != nil {
+			a.steps = append(a.steps, *r.Step)
+			printNote(cmd.ErrOrStderr(), *r.Step, o.verbose || o.trace)
+		}
+	})
+	return a, err
+}
+
+// show shows what can be told at the end only.
+func (o changing) show(cmd *cobra.Command, a attempt, failed error) error {
+	if o.trace && !o.dryRun && a.vnode != "" {
+		if err := printTrace(cmd.OutOrStdout(), jail.NewTrace(a.vnode, a.steps, failed)); err != nil {
+			return err
+		}
+	}
+	if failed != nil && len(a.steps) > 0 && !o.verbose {
+		fmt.Fprintf(cmd.ErrOrStderr(), "last steps:\n%s", jail.Tail(a.steps))
+	}
+	return nil
 }
 
 func printTrace(w io.Writer, t jail.Trace) error {

@@ -85,6 +85,10 @@ func newRootCommand() *cobra.Command {
 		Long: `jailsetup builds, boots and ends jails: virtual nodes of an Emulab testbed on
 this host. What a vnode should be it asks of the testbed's tmcd.
 
+A VNODE goes by its vnode id, or by the name that its experiment gives it: node-a,
+or node-a.EXPERIMENT.PROJECT where two have that name. By the names vnodesetup and
+bootvnodes, links to it, jailsetup takes the command lines that these always had.
+
 The verbs are clients of one supervisor, "jailsetup serve". Those that need it
 start it when it isn't there; list, top, graph and capture do without, and info,
 proxy status and stop only look for it.
@@ -111,7 +115,7 @@ handed to the command that enter runs.`,
 		return usageError{fmt.Errorf("%w (%s --help)", flagMistake(err), cmd.CommandPath())}
 	})
 	root.AddCommand(
-		newBootCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s),
+		newBootCommand(&s), newSetupCommand(&s), newHaltCommand(&s), newRebootCommand(&s), newKillCommand(&s), newReconfigCommand(&s),
 		newListCommand(&s), newEnterCommand(&s), newUpdateCommand(&s), newStatusCommand(&s), newEventCommand(&s), newHostPortsCommand(&s), newShapeCommand(&s),
 		newLogsCommand(&s), newCopyCommand(&s), newTopCommand(&s), newGraphCommand(&s), newCaptureCommand(&s), newBenchCommand(),
 		newBootVNodesCommand(&s), newUpCommand(), newDownCommand(), newServeCommand(&s), newStopCommand(&s), newInfoCommand(&s), newProxyCommand(&s), newDoctorCommand(&s), newVerifyCommand(&s),

@@ -261,28 +261,3 @@ func down(ctx context.Context) error {
 	}
 	return l.Remove()
 }
-
-// resolve turns a vnode's name in its experiment into its id, for a jail that
-// is on this host; anything else is taken for an id.
-func resolve(site jail.Site, name string) (string, error) {
-	jails, err := supervise.List(site)
-	if err != nil {
-		return "", err
-	}
-	var found []string
-	for _, j := range jails {
-		if j.VNode == name {
-			return name, nil
-		}
-		if j.NickName == name {
-			found = append(found, j.VNode)
-		}
-	}
-	switch len(found) {
-	case 0:
-		return name, nil
-	case 1:
-		return found[0], nil
-	}
-	return "", fmt.Errorf("%s is the name of %d vnodes here (%v): use an id", name, len(found), found)
-}

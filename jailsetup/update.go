@@ -25,31 +25,13 @@ is what the jail does by itself when tmcd says UPDATE=1.`,
   jailsetup update --all node-a`,
 		Args: exactly(1, "one VNODE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			site, err := s.site()
-			if err != nil {
-				return err
-			}
-			vnode, err := resolve(site, args[0])
-			if err != nil {
-				return err
-			}
-			argv := []string{"/run/emulab/bin/injail", "update"}
+			var options []string
 			for option, wanted := range map[string]bool{"-t": o.software, "-a": o.all, "-r": o.anew} {
 				if wanted {
-					argv = append(argv, option)
+					options = append(options, option)
 				}
 			}
-			h, err := askInside(cmd.Context(), site, ask{vnode: vnode, argv: argv, timeout: updateTimeout, most: maxUpdateText})
-			if err != nil {
-				return fmt.Errorf("cannot update %s: %w", args[0], err)
-			}
-			for line := range bytes.Lines(h.stdout) {
-				fmt.Fprintln(cmd.OutOrStdout(), printable(string(bytes.TrimRight(line, "\n"))))
-			}
-			if h.code != 0 {
-				return fmt.Errorf("cannot update %s: %s", args[0], printable(string(lastLine(h.stderr))))
-			}
-			return nil
+			return s.update(cmd, "update", args[0], options...)
 		},
 	}
 	cmd.Flags().BoolVar(&o.software, "software", false, "tarballs and packages instead of accounts")
@@ -57,6 +39,30 @@ is what the jail does by itself when tmcd says UPDATE=1.`,
 	cmd.Flags().BoolVarP(&o.anew, "reconfig", "r", false, "everything anew: agents end and start again")
 	exclusive(cmd, "software", "all", "reconfig")
 	return cmd
+}
+
+// update has the jail's init update what the options say, and shows what it says.
+func (s *settings) update(cmd *cobra.Command, deed, name string, options ...string) error {
+	site, err := s.site()
+	if err != nil {
+		return err
+	}
+	vnode, err := resolve(site, name)
+	if err != nil {
+		return fmt.Errorf("cannot %s %s: %w", deed, name, err)
+	}
+	argv := append([]string{"/run/emulab/bin/injail", "update"}, options...)
+	h, err := askInside(cmd.Context(), site, ask{vnode: vnode, argv: argv, timeout: updateTimeout, most: maxUpdateText})
+	if err != nil {
+		return fmt.Errorf("cannot %s %s: %w", deed, name, err)
+	}
+	for line := range bytes.Lines(h.stdout) {
+		fmt.Fprintln(cmd.OutOrStdout(), printable(string(bytes.TrimRight(line, "\n"))))
+	}
+	if h.code != 0 {
+		return fmt.Errorf("cannot %s %s: %s", deed, name, printable(string(lastLine(h.stderr))))
+	}
+	return nil
 }
 
 func lastLine(text []byte) []byte {

@@ -28,7 +28,7 @@ func (h *modelHost) do(m *model, s happening) (allowed, error) {
 	switch s.what {
 	case "verb":
 		after, code := m.after(s.verb, v)
-		out := h.verb(s.verb, v)
+		out := h.jailsetup(s.verb, v)
 		if out.code != code {
 			return nil, fmt.Errorf("exit code %d, want %d: %s", out.code, code, out.stderr)
 		}
@@ -38,12 +38,9 @@ func (h *modelHost) do(m *model, s happening) (allowed, error) {
 	case "twice":
 		var both sync.WaitGroup
 		for _, verb := range []string{s.verb, s.other} {
-			both.Go(func() { h.verb(verb, v) })
+			both.Go(func() { h.jailsetup(verb, v) })
 		}
 		both.Wait()
-		if s.verb == setup { // two verbs: the other may come between
-			return allowed{v: append(m.either(s.verb, s.other, v), life{}, life{}.booted(), life{}.down(jail.Halted))}, nil
-		}
 		return allowed{v: m.either(s.verb, s.other, v)}, nil
 	case "relist":
 		m.listed = nil
@@ -76,7 +73,7 @@ func (h *modelHost) do(m *model, s happening) (allowed, error) {
 		if err := h.fault(append([]string{"add"}, words...)...); err != nil {
 			return nil, err
 		}
-		h.verb(s.verb, v)
+		h.jailsetup(s.verb, v)
 		return h.putRight(m, s, h.fault("clear"))
 	case "full":
 		return h.onFullDisk(m, s)
@@ -162,17 +159,6 @@ func (h *modelHost) awaitProxy() {
 	})
 }
 
-// verb does a verb of the model's.
-func (h *modelHost) verb(verb, vnode string) result {
-	if verb != setup {
-		return h.jailsetup(verb, vnode)
-	}
-	if out := h.jailsetup(kill, vnode); out.code != 0 {
-		return out
-	}
-	return h.jailsetup(boot, vnode)
-}
-
 // wide does a verb for all of the host.
 func (h *modelHost) wide(m *model, option string) (allowed, error) {
 	may, code := allowed{}, supervise.CodeOK
@@ -223,12 +209,9 @@ func (h *modelHost) userReads(v string) (string, error) {
 // so many records of undo were written or taken back.
 func (h *modelHost) cutOff(m *model, s happening) (allowed, error) {
 	v := h.vnodes[s.vnode]
-	may, commands := allowed{v: m.halfway(s.verb, v)}, [][]string{{s.verb, v}}
-	switch {
-	case s.verb == setup:
-		commands = [][]string{{kill, v}, {boot, v}}
-	case s.what == "wide crash":
-		commands = [][]string{slices.DeleteFunc([]string{"bootvnodes", s.verb}, func(a string) bool { return a == "" })}
+	may, command := allowed{v: m.halfway(s.verb, v)}, []string{s.verb, v}
+	if s.what == "wide crash" {
+		command = slices.DeleteFunc([]string{"bootvnodes", s.verb}, func(a string) bool { return a == "" })
 		may = allowed{}
 		for v, verb := range m.wide(s.verb) {
 			may[v] = m.halfway(verb, v)
@@ -239,12 +222,7 @@ func (h *modelHost) cutOff(m *model, s happening) (allowed, error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for _, args := range commands {
-			cmd := exec.CommandContext(ctx, program("jailsetup"), append([]string{"--site", h.path("site.yaml")}, args...)...)
-			if cmd.Run() != nil {
-				return
-			}
-		}
+		_ = exec.CommandContext(ctx, program("jailsetup"), append([]string{"--site", h.path("site.yaml")}, command...)...).Run()
 	}()
 	h.awaitRecords(s.n, done)
 	proxy := h.served().Proxy
@@ -293,7 +271,7 @@ func (h *modelHost) onFullDisk(m *model, s happening) (allowed, error) {
 	if err := h.fill(blocks); err != nil {
 		return nil, errors.Join(err, h.empty())
 	}
-	out := h.verb(s.verb, h.vnodes[s.vnode])
+	out := h.jailsetup(s.verb, h.vnodes[s.vnode])
 	if s.verb == kill && out.code != 0 { // it is how room is made
 		return nil, errors.Join(out.err(), h.empty())
 	}

@@ -28,8 +28,7 @@ func newModel(vnodes []string) *model {
 	return &model{lives: map[string]life{}, listed: slices.Clone(vnodes)}
 }
 
-// Verbs as the model knows them: setup is the old vnodesetup without an option,
-// kill, then boot.
+// Verbs as the model knows them.
 const (
 	boot, halt, kill, reboot, setup = "boot", "halt", "kill", "reboot", "setup"
 )

@@ -27,7 +27,7 @@ var ErrFree = errors.New("not allocated to an experiment (tmcd says FREE)")
 // ErrUnknown says that tmcd answered nothing at all, which it does for a vnode
 // that it doesn't know or that belongs to another host, and for a host it
 // doesn't know.
-var ErrUnknown = errors.New("tmcd says nothing: it knows no such vnode on this host, or not this host (a jail that isn't there yet goes by its vnode id)")
+var ErrUnknown = errors.New("tmcd says nothing: it knows no such vnode on this host, or not this host")
 
 // Tmcd is how this host asks: as itself, about its vnodes (VNODEID).
 type Tmcd struct {

@@ -40,6 +40,26 @@ func (h *Host) DryRun(ctx context.Context, vnode string, reboot bool) ([]string,
 			return nil, err
 		}
 	}
+	built, err := h.dryBuild(ctx, r, w)
+	return append(lines, built...), err
+}
+
+// DryRunSetup says what making the vnode anew would do: what there is goes first.
+func (h *Host) DryRunSetup(ctx context.Context, vnode string) ([]string, error) {
+	w, err := h.Tmcd.ask(ctx, vnode, false, Sleep)
+	if err != nil {
+		return nil, err
+	}
+	lines, err := h.DryRunDown(vnode, true)
+	if err != nil {
+		return nil, err
+	}
+	built, err := h.dryBuild(ctx, Record{VNode: vnode}, w)
+	return append(lines, built...), err
+}
+
+// dryBuild prints the plan of a vnode that is down.
+func (h *Host) dryBuild(ctx context.Context, r Record, w Wish) (lines []string, err error) {
 	if r.IDBase == 0 {
 		if r.IDBase, err = h.Site.freeIDBase(); err != nil {
 			return nil, err
@@ -61,7 +81,7 @@ func (h *Host) DryRun(ctx context.Context, vnode string, reboot bool) ([]string,
 	if err := plan.Print(&text, p.Steps()); err != nil {
 		return nil, err
 	}
-	return append(lines, strings.Split(strings.TrimRight(text.String(), "\n"), "\n")...), nil
+	return strings.Split(strings.TrimRight(text.String(), "\n"), "\n"), nil
 }
 
 // DryRunDown says what taking the vnode down would undo, with its disk or

@@ -2,6 +2,7 @@ package jail
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"emujail/protocol"
@@ -56,6 +57,21 @@ func (h *Host) statusNow(ctx context.Context, vnode string) (protocol.Status, er
 	ctx, cancel := context.WithTimeout(ctx, shutdownReport)
 	defer cancel()
 	return h.Tmcd.status(ctx, vnode)
+}
+
+// Answered tells whether tmcd says what the vnode is; that it is free is an answer,
+// too. A tmcd that is away for seconds is waited for, as at a boot.
+func (h *Host) Answered(ctx context.Context, vnode string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err := h.Tmcd.insist(ctx, vnode, func() error {
+		_, err := h.Tmcd.status(ctx, vnode)
+		return err
+	})
+	if errors.Is(err, ErrFree) {
+		return nil
+	}
+	return err
 }
 
 func (h *Host) logPassing(r Record, s protocol.Status) {

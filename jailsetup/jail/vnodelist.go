@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"emujail/protocol"
 	"emujail/tmcc/client"
@@ -47,6 +48,41 @@ func (t Tmcd) list(ctx context.Context) ([]protocol.VNode, error) {
 func (t Tmcd) unjailed(ctx context.Context, vnode string) (bool, error) {
 	list, err := t.list(ctx)
 	return slices.ContainsFunc(list, func(v protocol.VNode) bool { return v.ID == vnode && !v.Jailed }), err
+}
+
+// namesAtOnce bounds the questions under way.
+const namesAtOnce = 8
+
+// Names asks what each of this host's jailed vnodes is: the answers by vnode id.
+// One that is free, or that tmcd says nothing of, isn't among them.
+func (t Tmcd) Names(ctx context.Context) (map[string]protocol.Status, error) {
+	ids, err := t.VNodes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, namesAtOnce)
+	var group sync.WaitGroup
+	var mu sync.Mutex
+	names := map[string]protocol.Status{}
+	for _, id := range ids {
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			s, err := t.status(ctx, id)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				names[id] = s
+			case !errors.Is(err, ErrFree) && !errors.Is(err, ErrUnknown):
+				cancel(fmt.Errorf("%s: %w", id, err)) // the others need not be asked
+			}
+		})
+	}
+	group.Wait()
+	return names, context.Cause(ctx)
 }
 
 // Gone are those of the vnodes here that are none of this host's any more. That

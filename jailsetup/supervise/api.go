@@ -25,6 +25,7 @@ type Verb string
 // The verbs.
 const (
 	VerbBoot      Verb = "boot"
+	VerbSetup     Verb = "setup"
 	VerbHalt      Verb = "halt"
 	VerbReboot    Verb = "reboot"
 	VerbKill      Verb = "kill"
@@ -68,9 +69,10 @@ type Reply struct {
 
 	Proxy *ProxyStatus `json:"proxy,omitempty"`
 
-	Done  bool   `json:"done,omitempty"`
-	Code  int    `json:"code,omitempty"` // the verb's exit code
-	Error string `json:"error,omitempty"`
+	Done    bool   `json:"done,omitempty"`
+	Code    int    `json:"code,omitempty"` // the verb's exit code
+	Error   string `json:"error,omitempty"`
+	Unknown bool   `json:"unknown,omitempty"` // tmcd knows no such vnode: it may be the name of one
 }
 
 // JailInfo is one line of list.
@@ -103,8 +105,9 @@ const maxRequestBytes = 32 << 20
 
 // Failure is a verb that the supervisor could not do.
 type Failure struct {
-	Code int
-	Text string
+	Code    int
+	Text    string
+	Unknown bool // tmcd knows no vnode of this id on this host
 }
 
 // Error implements error.
@@ -151,7 +154,7 @@ func Call(c net.Conn, req Request, each func(Reply)) error {
 		}
 		switch {
 		case r.Done && r.Error != "":
-			return &Failure{r.Code, r.Error}
+			return &Failure{Code: r.Code, Text: r.Error, Unknown: r.Unknown}
 		case r.Done:
 			each(r)
 			return nil

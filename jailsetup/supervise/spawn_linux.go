@@ -119,7 +119,7 @@ func startFailure(err error, said string) error {
 	}
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	last := strings.TrimPrefix(lines[len(lines)-1], "jailsetup: ")
-	return &Failure{code, "cannot start the supervisor: " + last}
+	return &Failure{Code: code, Text: "cannot start the supervisor: " + last}
 }
 
 const maxSaid = 16 << 10

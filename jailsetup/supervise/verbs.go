@@ -43,7 +43,7 @@ func (s *Supervisor) handle(ctx context.Context, c net.Conn) {
 	last, err := s.do(ctx, c, req)
 	last.Done = true
 	if err != nil {
-		last.Code, last.Error = codeOf(err), err.Error()
+		last.Code, last.Error, last.Unknown = codeOf(err), err.Error(), errors.Is(err, jail.ErrUnknown)
 	}
 	reply(c, last)
 	if req.Verb == VerbStop && err == nil {
@@ -99,7 +99,7 @@ func (s *Supervisor) do(ctx context.Context, c net.Conn, req Request) (Reply, er
 			return Reply{}, s.clean(ctx, c)
 		}
 		return Reply{}, nil
-	case VerbBoot, VerbHalt, VerbReboot, VerbKill:
+	case VerbBoot, VerbSetup, VerbHalt, VerbReboot, VerbKill:
 		return Reply{}, s.change(ctx, c, req)
 	}
 	return Reply{}, fmt.Errorf("verb %q is not known to this supervisor", req.Verb)
@@ -124,6 +124,8 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 		return s.dryRun(ctx, c, req)
 	case req.Verb == VerbBoot:
 		return s.boot(ctx, req.VNode, received, progress)
+	case req.Verb == VerbSetup:
+		return s.setup(ctx, req.VNode, received, progress)
 	case req.Verb == VerbHalt:
 		return s.host.Halt(ctx, req.VNode)
 	case req.Verb == VerbKill:
@@ -138,6 +140,19 @@ func (s *Supervisor) change(ctx context.Context, c net.Conn, req Request) error 
 		return fmt.Errorf("%w (it is down now: jailsetup boot %s brings it up)", err, req.VNode)
 	}
 	return err
+}
+
+// setup is kill and boot, if tmcd answers: what it has said nothing of yet is not
+// destroyed. A vnode that it says is free is only removed.
+func (s *Supervisor) setup(ctx context.Context, vnode string, received time.Time, progress func(plan.Event)) error {
+	if err := s.host.Answered(ctx, vnode); err != nil {
+		return fmt.Errorf("%w (nothing was changed)", err)
+	}
+	if err := s.kill(ctx, vnode); err != nil {
+		return err
+	}
+	progress(plan.NewEvent("remove what there was of "+vnode, received, nil))
+	return s.boot(ctx, vnode, received, progress)
 }
 
 // boot builds one jail, in one of the slots, and watches it. The trace begins
@@ -208,6 +223,8 @@ func (s *Supervisor) dryRun(ctx context.Context, c net.Conn, req Request) error 
 	switch req.Verb {
 	case VerbBoot, VerbReboot:
 		lines, err = s.host.DryRun(ctx, req.VNode, req.Verb == VerbReboot)
+	case VerbSetup:
+		lines, err = s.host.DryRunSetup(ctx, req.VNode)
 	default:
 		lines, err = s.host.DryRunDown(req.VNode, req.Verb == VerbKill)
 	}
