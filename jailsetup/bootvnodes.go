@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,28 +26,41 @@ func newBootVNodesCommand(s *settings) *cobra.Command {
 numbers. A vnode that fails doesn't stop the others; a list that can't be had
 changes nothing.
 
-With --halt, --kill or --reboot it does that to the vnodes that are on this
-host, without asking. With --reconfig the host's vnodes are held against tmcd's
-list: those that tmcd has no more are killed, those on both are rebooted, new
-ones are booted. Before anything is killed tmcd is asked about each vnode that
-its list lacks: if it is in an experiment after all, or tmcd says nothing and
-nothing else either, the list was cut short and nothing is changed.`,
+With --boot, --halt, --kill or --reboot it does that to the vnodes that are on
+this host, without asking. With --reconfig the host's vnodes are held against
+tmcd's list: those that tmcd has no more are killed, those on both are rebooted,
+new ones are booted. With one of the others beside it, that is done to those on
+both, and new ones are booted only if it is --boot.
+
+Before --reconfig kills anything tmcd is asked about each vnode that its list
+lacks: if it is in an experiment after all, or tmcd says nothing and nothing else
+either, the list was cut short and nothing is changed.
+
+How many are built at a time is the site file's to say (boots_at_once).`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, v := range verbLetters {
+				if wanted, err := cmd.Flags().GetBool(string(v.verb)); err == nil && wanted {
+					opts.verb = v.verb
+				}
+			}
 			return opts.run(cmd.Context(), s, cmd.OutOrStdout())
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&opts.halt, "halt", false, "halt every jail of this host")
-	f.BoolVar(&opts.kill, "kill", false, "kill every jail of this host")
-	f.BoolVar(&opts.reboot, "reboot", false, "reboot every jail of this host")
+	for _, v := range verbLetters {
+		f.Bool(string(v.verb), false, string(v.verb)+" every jail of this host")
+	}
 	f.BoolVar(&opts.reconfig, "reconfig", false, "compare with tmcd's list: kill, reboot, boot")
-	exclusive(cmd, "halt", "kill", "reboot", "reconfig")
+	exclusive(cmd, "boot", "halt", "kill", "reboot")
 	return cmd
 }
 
 // hostWide is one run of bootvnodes.
-type hostWide struct{ halt, kill, reboot, reconfig bool }
+type hostWide struct {
+	verb     supervise.Verb // for the vnodes that are here; empty: what tmcd's list says
+	reconfig bool           // against tmcd's list
+}
 
 // task is one verb for one vnode.
 type task struct {
@@ -64,7 +78,7 @@ func (o hostWide) run(ctx context.Context, s *settings, w io.Writer) error {
 		return err
 	}
 	var now lists
-	if !o.halt && !o.kill && !o.reboot {
+	if o.verb == "" || o.reconfig {
 		if now, err = o.ask(ctx, site, here); err != nil {
 			return fmt.Errorf("cannot list this host's vnodes: %w (nothing was changed)", err)
 		}
@@ -100,12 +114,8 @@ func (o hostWide) tasks(here []string, now lists) []task {
 		return list
 	}
 	switch {
-	case o.halt:
-		return all(supervise.VerbHalt, here)
-	case o.kill:
-		return all(supervise.VerbKill, here)
-	case o.reboot:
-		return all(supervise.VerbReboot, here)
+	case !o.reconfig && o.verb != "":
+		return all(o.verb, here)
 	case !o.reconfig:
 		return all(supervise.VerbBoot, now.wanted)
 	}
@@ -113,10 +123,13 @@ func (o hostWide) tasks(here []string, now lists) []task {
 	for _, n := range here {
 		switch {
 		case slices.Contains(now.wanted, n):
-			list = append(list, task{supervise.VerbReboot, n})
+			list = append(list, task{cmp.Or(o.verb, supervise.VerbReboot), n})
 		case slices.Contains(now.gone, n):
 			list = append(list, task{supervise.VerbKill, n})
 		}
+	}
+	if o.verb != "" && o.verb != supervise.VerbBoot {
+		return list
 	}
 	for _, n := range now.wanted {
 		if !slices.Contains(here, n) {
@@ -139,18 +152,22 @@ func (o hostWide) ask(ctx context.Context, site jail.Site, here []string) (now l
 	return now, err
 }
 
-// atOnce bounds the verbs under way; the supervisor has a bound of its own on
-// those that build.
+// atOnce bounds the verbs under way, where the site doesn't say; the supervisor has
+// a bound of its own on those that build.
 const atOnce = 8
 
 // doAll does the tasks, in order, several at once. Each that fails is told;
 // the rest go on.
 func doAll(ctx context.Context, site jail.Site, tasks []task, w io.Writer) error {
-	slots := make(chan struct{}, atOnce)
+	building, ending := make(chan struct{}, cmp.Or(site.BootsAtOnce, atOnce)), make(chan struct{}, atOnce)
 	var group sync.WaitGroup
 	var mu sync.Mutex
 	var failed []error
 	for _, t := range tasks {
+		slots := ending
+		if builds(t.verb) {
+			slots = building
+		}
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()

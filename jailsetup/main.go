@@ -36,7 +36,15 @@ func run(args []string) int {
 	if errors.As(err, &exit) {
 		return exit.code // the command inside has said what there is to say
 	}
-	fmt.Fprintf(os.Stderr, "jailsetup: %s\n", strings.ReplaceAll(err.Error(), "\n", "; ")) // causes that were joined
+	fmt.Fprintf(os.Stderr, "jailsetup: %s\n", oneLine(err))
+	return codeOf(err)
+}
+
+// oneLine is an error of which causes may have been joined.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+// codeOf is the exit code that an error means.
+func codeOf(err error) int {
 	var failure *supervise.Failure
 	var usage usageError
 	var lack *check.LackError

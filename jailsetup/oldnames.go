@@ -6,9 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"strings"
+	"syscall"
 
-	"emujail/jailsetup/jail"
 	"emujail/jailsetup/supervise"
 )
 
@@ -36,21 +37,22 @@ func runOld(name string, args []string) int {
 	if err == nil {
 		return supervise.CodeOK
 	}
-	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
-	var usage usageError
-	if errors.As(err, &usage) {
-		return supervise.CodeUsage
+	code := codeOf(err)
+	if code == supervise.CodeUsage {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err) // with the usage below
+		return code
 	}
-	var failure *supervise.Failure
-	if name == oldVNodeSetup && errors.As(err, &failure) {
-		switch failure.Code {
-		case supervise.CodeHostLacks:
-			return codeWedged
-		case supervise.CodeNotAllocated:
-			return codeNotAllocated
-		}
+	fmt.Fprintf(os.Stderr, "%s: %s\n", name, oneLine(err))
+	if name != oldVNodeSetup {
+		return code
 	}
-	return supervise.CodeFailed
+	switch code {
+	case supervise.CodeHostLacks:
+		return codeWedged
+	case supervise.CodeNotAllocated:
+		return codeNotAllocated
+	}
+	return code
 }
 
 const vnodeSetupUsage = "usage: vnodesetup -j [-V] [-t] [-d] [-b | -r | -h | -k] VNODE"
@@ -94,61 +96,101 @@ func vnodeSetup(args []string) error {
 	case len(rest) != 1 || !set['j']:
 		return usageError{errors.New(vnodeSetupUsage)}
 	}
-	if err := jail.CheckName(rest[0]); err != nil {
+	if err := checkWord(rest[0]); err != nil {
 		return usageError{err}
 	}
-	var verbs []supervise.Verb
-	for _, v := range [...]struct {
-		letter byte
-		verbs  []supervise.Verb
-	}{
-		{'b', []supervise.Verb{supervise.VerbBoot}},
-		{'r', []supervise.Verb{supervise.VerbReboot}},
-		{'h', []supervise.Verb{supervise.VerbHalt}},
-		{'k', []supervise.Verb{supervise.VerbKill}},
-	} {
+	verb, err := oneVerb(set, supervise.VerbSetup)
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, vnodeSetupUsage)
+	}
+	return doVerb(verb, rest[0])
+}
+
+// verbLetters are the verbs of both names.
+var verbLetters = [...]struct {
+	letter byte
+	verb   supervise.Verb
+}{{'b', supervise.VerbBoot}, {'r', supervise.VerbReboot}, {'h', supervise.VerbHalt}, {'k', supervise.VerbKill}}
+
+// oneVerb is the verb that the letters name, or none of them.
+func oneVerb(set map[byte]bool, none supervise.Verb) (supervise.Verb, error) {
+	verb := none
+	for _, v := range verbLetters {
 		if !set[v.letter] {
 			continue
 		}
-		if verbs != nil {
-			return usageError{errors.New(vnodeSetupUsage)}
+		if verb != none {
+			return "", usageError{errors.New("want one of -b, -r, -h, -k at most")}
 		}
-		verbs = v.verbs
+		verb = v.verb
 	}
-	if verbs == nil {
-		verbs = []supervise.Verb{supervise.VerbKill, supervise.VerbBoot}
-	}
-	return doVerbs(verbs, rest[0])
+	return verb, nil
 }
 
-func doVerbs(verbs []supervise.Verb, vnode string) error {
-	s := &settings{}
+func doVerb(verb supervise.Verb, word string) error {
+	s, ctx := &settings{}, context.Background()
 	site, err := s.site()
 	if err != nil {
 		return err
 	}
-	for _, v := range verbs {
-		if err := doOne(context.Background(), site, task{v, vnode}); err != nil {
-			return fmt.Errorf("cannot %s %s: %w", v, vnode, err)
-		}
+	err = onVNode(ctx, site, verb, word, func(id string) error { return doOne(ctx, site, task{verb, id}) })
+	if err != nil {
+		return fmt.Errorf("cannot %s %s: %w", verb, word, err)
 	}
 	return nil
 }
 
-// bootVNodes is the host-wide old command line. It stays in the foreground in
-// any case: whoever starts it may put it elsewhere.
+const bootVNodesUsage = "usage: bootvnodes [-d] [-f] [-c] [-k | -h | -r | -b]"
+
+// bootVNodes is the host-wide old command line. With -f it stays in the
+// foreground, else it goes on by itself and logs.
 func bootVNodes(args []string) error {
 	set, rest, err := letters(args, "dfkhrbc")
 	if err == nil && len(rest) > 0 {
 		err = usageError{fmt.Errorf("unexpected %q", rest[0])}
 	}
-	if err != nil {
-		return fmt.Errorf("%w\nusage: bootvnodes [-d] [-f] [-k | -h | -r | -b | -c]", err)
+	opts := hostWide{reconfig: set['c']}
+	if err == nil {
+		opts.verb, err = oneVerb(set, "")
 	}
-	opts := hostWide{halt: set['h'], kill: set['k'], reboot: set['r'], reconfig: set['c']}
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, bootVNodesUsage)
+	}
+	s := &settings{}
+	if !set['f'] {
+		return s.detach(args)
+	}
 	var out io.Writer = io.Discard
 	if set['d'] {
 		out = os.Stdout
 	}
-	return opts.run(context.Background(), &settings{}, out)
+	return opts.run(context.Background(), s, out)
+}
+
+// detach has the same be done by a process of its own, which logs all it does.
+func (s *settings) detach(args []string) error {
+	site, err := s.site()
+	if err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(site.State, 0o700); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(site.BootVNodesLog(), os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(self, append([]string{"-df"}, args...)...)
+	cmd.Args[0] = oldBootVNodes // by which it knows what it is
+	cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"emujail/jailsetup/supervise"
 )
 
 func TestLetters(t *testing.T) {
@@ -46,6 +48,7 @@ func TestVnodeSetupRefusesByName(t *testing.T) {
 		"-p pcvm1-1":     "PlanetLab",
 		"-js pcvm1-1":    "jailsetup enter",
 		"-jbk pcvm1-1":   "usage: vnodesetup",
+		"-jhr pcvm1-1":   "want one of -b, -r, -h, -k at most",
 		"-j":             "usage: vnodesetup",
 		"pcvm1-1":        "usage: vnodesetup",
 		"-j ../etc":      "want 1 to 30 letters",
@@ -54,6 +57,18 @@ func TestVnodeSetupRefusesByName(t *testing.T) {
 	} {
 		if err := vnodeSetup(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("vnodesetup %s: %v, want %q", args, err, want)
+		}
+	}
+}
+
+func TestBootVNodesRefuses(t *testing.T) {
+	for args, want := range map[string]string{
+		"-f pcvm1-1": `unexpected "pcvm1-1"`,
+		"-fq":        "unknown option -q",
+		"-f -h -k":   "want one of -b, -r, -h, -k at most",
+	} {
+		if err := bootVNodes(strings.Fields(args)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "usage: bootvnodes") {
+			t.Errorf("bootvnodes %s: %v, want %q and the usage", args, err, want)
 		}
 	}
 }
@@ -68,10 +83,15 @@ func TestHostWideTasks(t *testing.T) {
 		want string
 	}{
 		{"cold boot", hostWide{}, "boot pcvm1-2, boot pcvm1-10"},
-		{"host goes down", hostWide{halt: true}, "halt pcvm1-1, halt pcvm1-2, halt pcvm1-3"},
-		{"kill", hostWide{kill: true}, "kill pcvm1-1, kill pcvm1-2, kill pcvm1-3"},
-		{"reboot", hostWide{reboot: true}, "reboot pcvm1-1, reboot pcvm1-2, reboot pcvm1-3"},
+		{"host goes down", hostWide{verb: supervise.VerbHalt}, "halt pcvm1-1, halt pcvm1-2, halt pcvm1-3"},
+		{"kill", hostWide{verb: supervise.VerbKill}, "kill pcvm1-1, kill pcvm1-2, kill pcvm1-3"},
+		{"reboot", hostWide{verb: supervise.VerbReboot}, "reboot pcvm1-1, reboot pcvm1-2, reboot pcvm1-3"},
+		{"boot what is here", hostWide{verb: supervise.VerbBoot}, "boot pcvm1-1, boot pcvm1-2, boot pcvm1-3"},
 		{"reconfig", hostWide{reconfig: true}, "kill pcvm1-1, reboot pcvm1-2, boot pcvm1-10"},
+		{"reconfig, reboot", hostWide{reconfig: true, verb: supervise.VerbReboot}, "kill pcvm1-1, reboot pcvm1-2"},
+		{"reconfig, halt", hostWide{reconfig: true, verb: supervise.VerbHalt}, "kill pcvm1-1, halt pcvm1-2"},
+		{"reconfig, kill", hostWide{reconfig: true, verb: supervise.VerbKill}, "kill pcvm1-1, kill pcvm1-2"},
+		{"reconfig, boot", hostWide{reconfig: true, verb: supervise.VerbBoot}, "kill pcvm1-1, boot pcvm1-2, boot pcvm1-10"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -53,6 +53,9 @@ type Site struct {
 	TmcdTimeout time.Duration `yaml:"tmcd_timeout"`
 	// Grace is how long a jail's processes have between TERM and KILL.
 	Grace time.Duration `yaml:"grace"`
+	// BootsAtOnce is how many jails may be built at a time. 0: as many as this
+	// host's cores like.
+	BootsAtOnce int `yaml:"boots_at_once"`
 	// Limits are a jail's.
 	Limits Limits `yaml:"limits"`
 	// Overcommit lets disks be made whose sizes the file system can't hold all.
@@ -174,6 +177,9 @@ func (s *Site) finish() error {
 	if s.Grace < 0 || s.Grace > time.Minute {
 		return fmt.Errorf("grace: want 0s to 1m, not %s", s.Grace)
 	}
+	if s.BootsAtOnce < 0 || s.BootsAtOnce > maxBootsAtOnce {
+		return fmt.Errorf("boots_at_once: want 0 to %d, not %d", maxBootsAtOnce, s.BootsAtOnce)
+	}
 	if err := s.Limits.check(); err != nil {
 		return fmt.Errorf("limits: %w", err)
 	}
@@ -198,6 +204,9 @@ func (s *Site) finish() error {
 	}
 	return nil
 }
+
+// maxBootsAtOnce is more than any host bears.
+const maxBootsAtOnce = 1024
 
 // autoPrefix asks for any control prefix that is free.
 const autoPrefix = "auto"
@@ -255,6 +264,9 @@ func (s ControlSite) share(c *network.Control) (err error) {
 
 // Paths of a host and of a jail. A vnode's name has been checked before it gets
 // here: it is no path.
+
+// BootVNodesLog is where bootvnodes logs that was told to go on by itself.
+func (s Site) BootVNodesLog() string { return filepath.Join(s.State, "bootvnodes.debug") }
 
 // ServeSocket is where the supervisor listens to the verbs.
 func (s Site) ServeSocket() string { return filepath.Join(s.Run, "serve.sock") }

@@ -31,7 +31,7 @@ func Leave(site jail.Site) (kept []string, err error) {
 		errs = append(errs, removeEmpty(filepath.Join(site.Run, name)))
 	}
 	errs = append(errs, removeEmpty(filepath.Join(site.State, ".root")))
-	for _, pattern := range [...]string{logName + "*", filepath.Base(site.AuditPath()) + "*"} {
+	for _, pattern := range [...]string{logName + "*", filepath.Base(site.AuditPath()) + "*", filepath.Base(site.BootVNodesLog())} {
 		logs, err := filepath.Glob(filepath.Join(site.State, pattern))
 		kept, errs = append(kept, logs...), append(errs, err)
 	}

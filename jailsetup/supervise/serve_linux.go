@@ -23,9 +23,14 @@ import (
 	"emujail/jailsetup/shape"
 )
 
-// bootsAtOnce bounds how many jails are being built at a time: each wants a core,
-// and waits for the kernel half of its time.
-func bootsAtOnce() int { return max(4, 2*runtime.NumCPU()) }
+// bootsAtOnce bounds how many jails are being built at a time: as many as the site
+// says, else by the cores: each wants one, and waits for the kernel half of its time.
+func bootsAtOnce(site jail.Site) int {
+	if site.BootsAtOnce > 0 {
+		return site.BootsAtOnce
+	}
+	return max(4, 2*runtime.NumCPU())
+}
 
 // Supervisor is the one process a host. Its methods are called by Serve alone.
 type Supervisor struct {
@@ -114,7 +119,7 @@ func start(ctx context.Context, site jail.Site, log *slog.Logger) (*Supervisor, 
 	}
 	s := &Supervisor{
 		log: log, watch: watch,
-		slots: make(chan struct{}, bootsAtOnce()),
+		slots: make(chan struct{}, bootsAtOnce(site)),
 		doors: map[string]*door{}, locks: map[string]chan struct{}{}, boots: make(chan struct{}), restarts: map[string]*restarts{},
 	}
 	if err := settlePrefix(ctx, &site); err != nil {
