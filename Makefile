@@ -31,6 +31,9 @@ SRC_jailpicture := ./jailsetup/picture/jailpicture
 SRC_demo      := ./examples/demo
 SRC_run       := ./examples/run
 
+# Old names of jailsetup, by which it takes the command lines that these had.
+LINKS := vnodesetup bootvnodes
+
 PACKAGES ?= ./...
 SOAK     ?= 1000000
 FUZZTIME ?= 60m
@@ -44,6 +47,7 @@ help: ## list the targets
 build: ## build all programs into bin/
 	@mkdir -p bin
 	@$(foreach p,$(PROGRAMS),$(BUILD) $(TAGS_$(p)) -o bin/$(p) $(SRC_$(p)) &&) true
+	@$(foreach l,$(LINKS),ln -sfn jailsetup bin/$(l) &&) true
 
 demo: build ## boot two jails of one experiment and check what they promise (KEEP=1, YES=1)
 	@$(AS_ROOT) bin/demo testdata/demo.yaml

@@ -83,6 +83,19 @@ func verifyUnits(t *testing.T, units []string) {
 	}
 }
 
+// TestOldNames: a build makes the links by which jailsetup has its old names.
+func TestOldNames(t *testing.T) {
+	out, err := exec.Command("make", "-n", "build").CombinedOutput()
+	if err != nil {
+		t.Fatalf("make -n build: %v\n%s", err, out)
+	}
+	for _, name := range []string{"vnodesetup", "bootvnodes"} {
+		if !strings.Contains(string(out), "ln -sfn jailsetup bin/"+name) {
+			t.Errorf("make build makes no link %s", name)
+		}
+	}
+}
+
 // TestShellSyntax: the scripts parse.
 func TestShellSyntax(t *testing.T) {
 	for _, script := range []string{".ci/run", "dist/test-packages", "dist/completion/jailsetup.bash", "dist/completion/tmcd-mock.bash", "dist/completion/tmcc.bash"} {
