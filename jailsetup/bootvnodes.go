@@ -169,9 +169,10 @@ func doAll(ctx context.Context, site jail.Site, tasks []task, w io.Writer) error
 			slots = building
 		}
 		slots <- struct{}{}
+		hear := begin(ctx, site, t) // here, not beside the others: in order
 		group.Go(func() {
 			defer func() { <-slots }()
-			err := doOne(ctx, site, t)
+			err := hear()
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {
@@ -189,12 +190,22 @@ func doAll(ctx context.Context, site jail.Site, tasks []task, w io.Writer) error
 	return nil
 }
 
-func doOne(ctx context.Context, site jail.Site, t task) error {
+func doOne(ctx context.Context, site jail.Site, t task) error { return begin(ctx, site, t)() }
+
+// begin asks the supervisor for a verb; hear is to be called, and tells how it ended.
+func begin(ctx context.Context, site jail.Site, t task) (hear func() error) {
 	conn, err := connect(ctx, site)
 	if err != nil {
-		return err
+		return func() error { return err }
 	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	return supervise.Call(conn, supervise.Request{Verb: t.verb, VNode: t.vnode}, func(supervise.Reply) {})
+	req := supervise.Request{Verb: t.verb, VNode: t.vnode}
+	err = supervise.Send(conn, req)
+	return func() error {
+		defer conn.Close()
+		defer context.AfterFunc(ctx, func() { conn.Close() })()
+		if err != nil {
+			return err
+		}
+		return supervise.Hear(conn, req, func(supervise.Reply) {})
+	}
 }

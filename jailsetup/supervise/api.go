@@ -136,6 +136,15 @@ func Dial(ctx context.Context, s jail.Site) (net.Conn, error) {
 // whose failure it returns. After [VerbEnter] c is at the frames that follow;
 // after another verb it may have been read ahead, and is used up.
 func Call(c net.Conn, req Request, each func(Reply)) error {
+	if err := Send(c, req); err != nil {
+		return err
+	}
+	return Hear(c, req, each)
+}
+
+// Send is the first half of [Call]: requests that are sent one after another are
+// taken in that order.
+func Send(c net.Conn, req Request) error {
 	data, err := json.Marshal(req)
 	if err != nil {
 		return err
@@ -143,6 +152,11 @@ func Call(c net.Conn, req Request, each func(Reply)) error {
 	if _, err := c.Write(append(data, '\n')); err != nil {
 		return fmt.Errorf("ask the supervisor: %w", err)
 	}
+	return nil
+}
+
+// Hear is the second half of [Call].
+func Hear(c net.Conn, req Request, each func(Reply)) error {
 	var lines io.Reader = c
 	if req.Verb != VerbEnter {
 		lines = bufio.NewReader(c)
