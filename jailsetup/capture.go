@@ -160,6 +160,7 @@ func (o capturing) record(ctx context.Context, tap *network.Tap, w *bufio.Writer
 const lookInterval = 200 * time.Millisecond
 
 // copy passes frames on until there are enough, ctx ends or the LAN is gone.
+// What came before the end is passed on, too.
 func (o capturing) copy(ctx context.Context, tap *network.Tap, flush func() error, write func(pcap.Frame) error) (frames int, err error) {
 	buf := make([]byte, o.snap)
 	for quiet := 0; ctx.Err() == nil && (o.count == 0 || frames < o.count); {
@@ -180,6 +181,26 @@ func (o capturing) copy(ctx context.Context, tap *network.Tap, flush func() erro
 			return frames, err
 		}
 		frames++
+	}
+	return o.rest(tap, buf, frames, write)
+}
+
+// restTime bounds how long an ended capture passes on what has come.
+const restTime = 5 * time.Second
+
+// rest passes on what came until now and waits to be read.
+func (o capturing) rest(tap *network.Tap, buf []byte, frames int, write func(pcap.Frame) error) (int, error) {
+	for end := time.Now(); (o.count == 0 || frames < o.count) && time.Since(end) < restTime; frames++ {
+		n, length, at, err := tap.ReadNow(buf)
+		if errors.Is(err, os.ErrDeadlineExceeded) || err == nil && at.After(end) {
+			return frames, nil
+		}
+		if err != nil {
+			return frames, err
+		}
+		if err := write(pcap.Frame{Time: at, Data: buf[:n], Length: length}); err != nil {
+			return frames, err
+		}
 	}
 	return frames, nil
 }

@@ -9,10 +9,11 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
-// follow starts a verb that goes on until it is interrupted, and returns its
-// output, line by line.
+// follow starts a verb that goes on until it is interrupted, at the latest by a
+// watchdog, and returns its output, line by line.
 func (r *rig) follow(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command(program("jailsetup"), append([]string{"--site", r.path("site.yaml")}, args...)...)
@@ -24,7 +25,8 @@ func (r *rig) follow(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	watchdog := time.AfterFunc(verbTimeout/3, func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() { watchdog.Stop(); _ = cmd.Process.Kill() })
 	return cmd, bufio.NewScanner(stdout)
 }
 

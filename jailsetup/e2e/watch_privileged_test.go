@@ -3,12 +3,11 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,10 +33,14 @@ func TestWatch(t *testing.T) {
 	r.boot(b)
 	t.Run("top", r.watchTop)
 	t.Run("capture", r.watchCapture)
+	t.Run("what came before the interrupt is captured", r.capturesRest)
 	t.Run("captured lines are piped on at once", func(t *testing.T) {
 		cmd, out := r.follow(t, "capture", "jails/demo/lan0", "-w", "-")
+		if !hears(out) {
+			t.Fatal("it hears nothing")
+		}
 		r.enter(a, "ping", "-c", "1", "-W", "5", "10.1.1.3")
-		if !out.Scan() { // the head of a pcap file is no text; that something comes is what counts
+		if !out.Scan() {
 			t.Error("nothing comes")
 		}
 		_ = cmd.Process.Kill()
@@ -68,7 +71,7 @@ func TestWatch(t *testing.T) {
 	t.Run("capture ends with the experiment", func(t *testing.T) {
 		cmd, out := r.follow(t, "capture", "lan0", "-w", "-")
 		done := make(chan error, 1)
-		if !r.tapped(cmd) {
+		if !hears(out) {
 			t.Fatal("it hears nothing")
 		}
 		r.must("halt", a)
@@ -113,30 +116,39 @@ func (r *rig) watchTop(t *testing.T) {
 	}
 }
 
-// tapped waits until the process hears: it has a socket.
-func (r *rig) tapped(cmd *exec.Cmd) bool {
-	return until(waitTimeout, func() error {
-		dir := fmt.Sprintf("/proc/%d/fd", cmd.Process.Pid)
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			return err
+// captureHead is how long a captured file is that has no frame yet. It is
+// written when the capture hears.
+const captureHead = 24
+
+// hears waits until a capture to its output hears. From then on a scan is a byte.
+func hears(out *bufio.Scanner) bool {
+	out.Split(bufio.ScanBytes)
+	for range captureHead {
+		if !out.Scan() {
+			return false
 		}
-		for _, e := range entries {
-			if to, err := os.Readlink(filepath.Join(dir, e.Name())); err == nil && strings.HasPrefix(to, "socket:") {
-				return nil
-			}
+	}
+	return true
+}
+
+// capture captures lan0 in a file, and hears.
+func (r *rig) capture(t *testing.T, file string) *exec.Cmd {
+	t.Helper()
+	cmd, _ := r.follow(t, "capture", "lan0", "-w", file)
+	r.await("the capture to hear", func() error {
+		info, err := os.Stat(file)
+		if err == nil && info.Size() < captureHead {
+			err = fmt.Errorf("%d bytes", info.Size())
 		}
-		return errors.New("no socket")
-	}) == nil
+		return err
+	})
+	return cmd
 }
 
 func (r *rig) watchCapture(t *testing.T) {
 	a := r.vnodes[0]
 	file := r.path("lan0.pcap")
-	cmd, _ := r.follow(t, "capture", "lan0", "-w", file)
-	if !r.tapped(cmd) {
-		t.Fatal("it hears nothing")
-	}
+	cmd := r.capture(t, file)
 	r.enter(a, "ping", "-c", "3", "-i", "0.2", "-W", "5", "-s", "1000", "10.1.1.3")
 	_ = cmd.Process.Signal(syscall.SIGINT)
 	if err := cmd.Wait(); err != nil {
@@ -159,5 +171,25 @@ func (r *rig) watchCapture(t *testing.T) {
 	out := r.jailsetup("capture", "lan0", "-c", "0", "-s", "3")
 	if out.code != 2 {
 		t.Errorf("pieces of 3 bytes: exit code %d", out.code)
+	}
+}
+
+// capturesRest: a capture that has no time is interrupted; what it has heard
+// until then is in the file.
+func (r *rig) capturesRest(t *testing.T) {
+	const pings = 400
+	file := r.path("rest.pcap")
+	cmd := r.capture(t, file)
+	_ = cmd.Process.Signal(syscall.SIGSTOP)
+	r.enter(r.vnodes[0], "ping", "-f", "-q", "-c", fmt.Sprint(pings), "-W", "5", "10.1.1.3")
+	_ = cmd.Process.Signal(syscall.SIGINT)
+	_ = cmd.Process.Signal(syscall.SIGCONT)
+	_ = cmd.Wait() // it may complain that it was stopped
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(data), "\x08\x00\x45"); n < 2*pings {
+		t.Errorf("%d packets, want %d", n, 2*pings)
 	}
 }

@@ -158,12 +158,27 @@ func (t *Tap) Read(buf []byte, deadline time.Time) (n, length int, at time.Time,
 	if err := t.file.SetReadDeadline(deadline); err != nil {
 		return 0, 0, at, err
 	}
+	return t.receive(buf, true)
+}
+
+// ReadNow is [Tap.Read] with a deadline that is now: it takes what is there.
+func (t *Tap) ReadNow(buf []byte) (n, length int, at time.Time, err error) {
+	if err := t.file.SetReadDeadline(time.Time{}); err != nil {
+		return 0, 0, at, err
+	}
+	return t.receive(buf, false)
+}
+
+func (t *Tap) receive(buf []byte, wait bool) (n, length int, at time.Time, err error) {
 	var got error
 	var controlLen int
 	err = t.raw.Read(func(fd uintptr) bool {
 		length, controlLen, _, _, got = unix.Recvmsg(int(fd), buf, t.control, unix.MSG_TRUNC)
-		return got != unix.EAGAIN && got != unix.EINTR
+		return !wait || got != unix.EAGAIN && got != unix.EINTR
 	})
+	if got == unix.EAGAIN && err == nil {
+		got = os.ErrDeadlineExceeded
+	}
 	if err = errors.Join(err, got); err != nil {
 		return 0, 0, at, err
 	}
