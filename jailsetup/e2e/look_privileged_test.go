@@ -67,7 +67,9 @@ func TestLookAndFeel(t *testing.T) {
 		})
 	}
 	t.Run("tcpdump on the experiment's interface", func(t *testing.T) {
-		line := "sudo -n timeout 10 tcpdump -n -c 2 -i eth1 icmp >/tmp/seen 2>&1 & sleep 0.7; ping -c 3 -i 0.2 -q node-b >/dev/null; wait; grep -c 'ICMP echo' /tmp/seen"
+		line := "sudo -n timeout 30 tcpdump -n -c 2 -i eth1 icmp >/tmp/seen 2>&1 & " +
+			"for n in $(seq 400); do grep -qs 'listening on' /tmp/seen && break; sleep 0.05; done; " +
+			"ping -c 3 -i 0.2 -q node-b >/dev/null; wait; grep -c 'ICMP echo' /tmp/seen"
 		if out := i.ssh("alice", i.a, line); out.stdout != "2\n" {
 			t.Errorf("%q %q\n%s", out.stdout, out.stderr, i.says(i.a, "cat /tmp/seen"))
 		}

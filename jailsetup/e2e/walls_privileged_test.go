@@ -306,7 +306,12 @@ func (p *pair) sight(t *testing.T) {
 			t.Errorf("S4 S7: sees socket %s", strings.TrimSpace(line))
 		}
 	}
-	for line := range strings.Lines(p.enter(p.a, "sh", "-c", "cat /proc/[0-9]*/comm")) {
+	// A process may end between the shell's look and cat's.
+	comms := p.enter(p.a, "sh", "-c", "cat /proc/[0-9]*/comm 2>/dev/null; true")
+	if !strings.Contains(comms, "injail") {
+		t.Errorf("S18: doesn't see its own processes: %q", comms)
+	}
+	for line := range strings.Lines(comms) {
 		if name := strings.TrimSpace(line); slices.Contains([]string{"jailsetup", "tmcd-mock", "e2e.test", "jailspawn"}, name) {
 			t.Errorf("S18: sees process %s", name)
 		}
