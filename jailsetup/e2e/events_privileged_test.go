@@ -162,12 +162,17 @@ func (i *inside) floodDelaysNobody(t *testing.T, prog string) {
 	}()
 	for !strings.Contains(seen.next(), i.c+" flood MODIFY") {
 	}
-	for range 5 {
-		began := time.Now()
-		i.must("event", "jails/demo", "cbr0", "MODIFY", "RATE=8")
-		if took := time.Since(began); took > 2*time.Second {
-			t.Errorf("an event took %v", took)
+	const most = 2 * time.Second
+	worst := least(most, func() (worst time.Duration) {
+		for range 5 {
+			began := time.Now()
+			i.must("event", "jails/demo", "cbr0", "MODIFY", "RATE=8")
+			worst = max(worst, time.Since(began))
 		}
+		return worst
+	})
+	if worst > most {
+		t.Errorf("one of five events took %v", worst)
 	}
 	log, err := os.ReadFile(i.serve.log)
 	if n := strings.Count(string(log), i.c); err != nil || n > 80 {

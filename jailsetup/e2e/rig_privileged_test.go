@@ -30,6 +30,20 @@ const (
 	waitTimeout = 10 * time.Second
 )
 
+// turns is how often a figure is measured that the machine's other work may
+// spoil: what is wrong stays wrong.
+const turns = 3
+
+// least is the least of what is measured: at once if it is good enough, else
+// after as many turns as there are.
+func least[T cmp.Ordered](goodEnough T, measure func() T) T {
+	got := measure()
+	for n := 1; n < turns && got > goodEnough; n++ {
+		got = min(got, measure())
+	}
+	return got
+}
+
 const (
 	tmcdPort = 7777
 	webPort  = 8088
