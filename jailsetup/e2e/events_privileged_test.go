@@ -72,11 +72,12 @@ func TestEvents(t *testing.T) {
 	})
 	t.Run("a group", func(t *testing.T) {
 		i.play("jails/demo", `{"groups": {"all": ["cbr0", "cbr1"]}, "events": [
-			{"at": 0.2, "object": "all", "action": "START", "args": "RATE=8"}, {"at": 1.5, "object": "all", "action": "STOP"}]}`)
-		for _, state := range []string{"sending", "waiting"} {
-			i.awaitState(i.a, "cbr0", state)
-			i.awaitState(i.a, "cbr1", state)
-		}
+			{"at": 0.2, "object": "all", "action": "START", "args": "RATE=8"}]}`)
+		i.awaitState(i.a, "cbr0", "sending")
+		i.awaitState(i.a, "cbr1", "sending")
+		i.must("event", "jails/demo", "--at", "1.5", "all", "STOP") // both have been seen, however long it took
+		i.awaitState(i.a, "cbr0", "waiting")
+		i.awaitState(i.a, "cbr1", "waiting")
 		i.must("event", "jails/demo", "--at", "1", "cbr1", "START", "RATE=8") // past: at once
 		i.awaitState(i.a, "cbr1", "sending")
 		i.must("event", "jails/demo", "all", "STOP")
@@ -236,12 +237,9 @@ func (i *inside) watch(experiment string) *watcher {
 			return errors.New("shows nothing")
 		}
 	})
-	for drained := false; !drained; {
-		select {
-		case <-w.lines:
-		case <-time.After(200 * time.Millisecond):
-			drained = true
-		}
+	// All see one order: before the last of these no other is to come.
+	i.must("event", experiment, "cbr0", "MODIFY", "IPTOS=-1")
+	for !strings.Contains(w.next(), "cbr0 MODIFY IPTOS=-1") {
 	}
 	return w
 }
