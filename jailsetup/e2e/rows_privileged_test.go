@@ -127,16 +127,7 @@ func TestS24KeysAreTheJails(t *testing.T) {
 // nothing else stands in the way.
 func TestS31Overcommitted(t *testing.T) {
 	r := newRig(t, set{noServe: true, noMock: true, site: "overcommit: true"})
-	if err := os.RemoveAll(r.state()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(r.state(), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("none", r.state(), "tmpfs", 0, "size=180m,mode=700"); err != nil {
-		t.Fatal(err)
-	}
-	r.diskMounted = true
+	r.ownDisk("180m")
 	r.startServe()
 	r.startMock()
 	r.must("boot", r.vnodes[0])

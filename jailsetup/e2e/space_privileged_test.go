@@ -12,20 +12,27 @@ import (
 	"emujail/jailsetup/jail"
 )
 
+// ownDisk gives the state directory a file system of its own, of that size, on
+// which nobody else writes. Neither supervisor nor tmcd-mock is started yet.
+func (r *rig) ownDisk(size string) {
+	r.t.Helper()
+	if err := os.RemoveAll(r.state()); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := os.Mkdir(r.state(), 0o700); err != nil {
+		r.t.Fatal(err)
+	}
+	if err := unix.Mount("none", r.state(), "tmpfs", 0, "size="+size+",mode=700"); err != nil {
+		r.t.Fatal(err)
+	}
+	r.diskMounted = true
+}
+
 // TestSpace: the host's disk can't be promised twice (S31). There is room for
 // one disk of 64 MiB, not for two, though both would start out small.
 func TestSpace(t *testing.T) {
 	r := newRig(t, set{noServe: true, noMock: true})
-	if err := os.RemoveAll(r.state()); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Mkdir(r.state(), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Mount("none", r.state(), "tmpfs", 0, "size=180m,mode=700"); err != nil {
-		t.Fatal(err)
-	}
-	r.diskMounted = true
+	r.ownDisk("180m")
 	r.startServe()
 	r.startMock()
 	first, second := r.vnodes[0], r.vnodes[1]
