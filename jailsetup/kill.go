@@ -11,6 +11,7 @@ func newKillCommand(s *settings) *cobra.Command {
 		verb:  supervise.VerbKill,
 		short: "end a vnode's jail and remove everything of it",
 		long: `kill is halt, then the removal of the disk. Nothing of the vnode is left on this
-host. A vnode that isn't there is success.`,
+host, but for what its users have put into their project's directories, such as
+its local store (/local/PROJECT). A vnode that isn't there is success.`,
 	})
 }

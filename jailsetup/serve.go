@@ -44,7 +44,8 @@ func newStopCommand(s *settings) *cobra.Command {
 		Long: `stop ends the supervisor; jails go on running, and the next supervisor adopts
 them. With --clean every jail is killed first and all that jails shared is
 removed. Of them nothing is left on this host but the supervisor's log and the
-proxy's audit log, which it names: they say what was done.`,
+proxy's audit log, which say what was done, and what people have put into their
+projects' local stores, /local/PROJECT. What is left is named.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := s.site()

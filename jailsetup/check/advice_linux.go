@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,7 +26,9 @@ type Advice struct {
 
 // Setup is what advice is given on: what the site file says.
 type Setup struct {
-	Shares    []string // directories of the host that jails may write
+	Shares    []string // directories of the host that jails may write, and the host's users come to
+	State     string   // where the jails' disks lie
+	Local     string   // the directory of local stores; empty: there are none
 	Processes int      // that a jail may have; 0: no limit
 	Memory    int64    // bytes that a jail may have; 0: no limit
 	Templates string   // where templates are kept; empty: they aren't of the host's /usr
@@ -33,7 +37,7 @@ type Setup struct {
 
 // Advise looks at the host. It walks /usr, which takes a second.
 func Advise(s Setup) []Advice {
-	all := append(adviseShares(s.Shares), adviseFiles(s)...)
+	all := slices.Concat(adviseShares(s.Shares), adviseStores(s), adviseFiles(s))
 	all = append(all, adviseNames(s.Names)...)
 	all = append(all, adviseCores("/proc/sys/kernel/core_pattern")...)
 	if s.Templates != "" {
@@ -80,6 +84,35 @@ func adviseCores(pattern string) []Advice {
 		"kernel.core_pattern", "what crashes in a jail is sent whole to the host's socket " + strings.TrimSpace(string(text)) + ", outside of what the jail may fill",
 		"sysctl -w kernel.core_pattern=core, or a program behind a |: neither gets anything of a jail's",
 	}}
+}
+
+// adviseStores says where jails can fill the file system that their disks are
+// promised room on: nothing bounds what they leave in a local store (S31).
+func adviseStores(s Setup) []Advice {
+	if s.Local == "" {
+		return nil
+	}
+	disks, err := deviceOf(s.State)
+	if err != nil {
+		return nil // there are no disks yet
+	}
+	stores, err := deviceOf(s.Local)
+	if errors.Is(err, fs.ErrNotExist) {
+		stores, err = deviceOf(filepath.Dir(s.Local)) // where it will be made
+	}
+	if err != nil || stores != disks {
+		return nil
+	}
+	return []Advice{{
+		"local stores, " + s.Local, "they lie on the file system of the jails' disks, and nothing bounds what jails leave there",
+		"in the site file, local: a directory on a file system of its own, or none",
+	}}
+}
+
+func deviceOf(path string) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Stat(path, &st)
+	return st.Dev, err
 }
 
 // openFile is what an open file costs a jail of its memory, in bytes.

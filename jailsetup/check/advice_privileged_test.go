@@ -31,3 +31,29 @@ func TestAdviseShares(t *testing.T) {
 		t.Errorf("%+v, want %s alone", got, open)
 	}
 }
+
+// TestAdviseStores: local stores on the file system of the disks are told, made or
+// not yet; on one of their own, and none, aren't.
+func TestAdviseStores(t *testing.T) {
+	state, own := t.TempDir(), t.TempDir()
+	if err := unix.Mount("none", own, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(own, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, row := range []struct {
+		local string
+		told  bool
+	}{
+		{state, true}, {filepath.Join(state, ".local"), true}, {own, false}, {filepath.Join(own, "local"), false},
+		{"", false}, {filepath.Join(state, "not/yet"), false},
+	} {
+		got := adviseStores(Setup{State: state, Local: row.local})
+		if (len(got) == 1) != row.told || row.told && !strings.Contains(got[0].Remedy, "local:") {
+			t.Errorf("%q: %+v", row.local, got)
+		}
+	}
+}

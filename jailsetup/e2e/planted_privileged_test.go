@@ -23,7 +23,7 @@ import (
 // coming about are tried together.
 var targets = [][]string{
 	{"usr"}, {"dev"}, {"proc"}, {"sys"}, {"run"}, {"usr/local"},
-	{"etc", "var", "root", "tmp", "local"}, {"var/emulab"}, {"var/emulab/boot", "home", "opt"},
+	{"local"}, {"local/jails"}, {"etc", "var", "root", "tmp"}, {"var/emulab"}, {"var/emulab/boot", "home", "opt"},
 }
 
 // plants are what jail root puts in a target's place.

@@ -165,6 +165,9 @@ func TestRecordedRemote(t *testing.T) {
 	if got := r.enter(v, "tmcc", "status"); !strings.Contains(got, "wademo") {
 		t.Errorf("tmcc status says %q", got)
 	}
+	if got := r.enter(v, "sh", "-c", "ls -d /local/*; grep -c ' /local/testbed .*idmapped' /proc/self/mountinfo; grep -c '/proj/\\|/users/' /proc/self/mountinfo; true"); got != "/local/logs\n/local/testbed\n1\n0\n" {
+		t.Errorf("project's local store, and no directory of tmcd's mounts: %q", got)
+	}
 	for _, row := range []struct{ name, want string }{{"ROUTING=0: links are the host's", "Operation not permitted"}} {
 		if out := r.jailsetup("enter", "-T", v, "ip", "link", "set", "lo", "down"); !strings.Contains(out.stdout+out.stderr, row.want) {
 			t.Errorf("%s: %q", row.name, out.stdout+out.stderr)

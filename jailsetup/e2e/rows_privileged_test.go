@@ -20,15 +20,27 @@ import (
 // supervisor nor tmcd-mock is started yet.
 func sharing(t *testing.T) (r *rig, people string) {
 	t.Helper()
-	var lines strings.Builder
+	people, site := peopleDirs(t)
+	return newRig(t, set{noServe: true, noMock: true, base: mountingTestbed(), site: "grace: 100ms\n" + site}), people
+}
+
+// mountingTestbed is the usual one, with its project's and its user's directories.
+func mountingTestbed() string {
+	return strings.Replace(testbed, "mounts: none", "mounts: emulabdefault", 1)
+}
+
+// peopleDirs makes those directories of the host's, and the lines of the site file
+// that share them.
+func peopleDirs(t *testing.T) (people, site string) {
+	t.Helper()
 	people, err := os.MkdirTemp(runDir(), "people")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(people) })
-	lines.WriteString("grace: 100ms\nshares:\n")
+	site = "shares:\n"
 	for _, top := range []string{"proj", "users"} {
-		fmt.Fprintf(&lines, "  /%s: %s\n", top, filepath.Join(people, top))
+		site += fmt.Sprintf("  /%s: %s\n", top, filepath.Join(people, top))
 	}
 	for _, dir := range []string{"proj/jails", "users/alice"} {
 		if err := os.MkdirAll(filepath.Join(people, dir), 0o755); err != nil {
@@ -40,8 +52,7 @@ func sharing(t *testing.T) (r *rig, people string) {
 			t.Fatal(err)
 		}
 	}
-	r = newRig(t, set{noServe: true, noMock: true, base: strings.Replace(testbed, "mounts: none", "mounts: emulabdefault", 1), site: lines.String()})
-	return r, people
+	return people, site
 }
 
 // TestS21UsersDataIsKept: a kill whose directories somebody keeps busy, and
@@ -84,21 +95,30 @@ func TestS21UsersDataIsKept(t *testing.T) {
 }
 
 // TestT12WhatCannotBeMapped: a share on a file system that can't be idmapped is
-// refused, by name, and nothing is left.
+// refused, by name, and nothing is left; so is a project's local store.
 func TestT12WhatCannotBeMapped(t *testing.T) {
 	r, people := sharing(t)
-	at := filepath.Join(people, "proj/jails")
-	if err := unix.Mount("none", at, "ramfs", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Unmount(at, unix.MNT_DETACH)
+	r.edit("site.yaml", "grace:", "local: "+filepath.Join(people, "local")+"\ngrace:")
 	r.startServe()
 	r.startMock()
-	out := r.jailsetup("boot", r.vnodes[0])
-	if out.code != 1 || !strings.Contains(out.stderr, at) {
-		t.Errorf("exit code %d: %s", out.code, out.stderr)
+	for _, dir := range []string{"proj/jails", "local/jails"} {
+		at := filepath.Join(people, dir)
+		if err := os.MkdirAll(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Mount("none", at, "ramfs", 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Unmount(at, unix.MNT_DETACH)
+		out := r.jailsetup("boot", r.vnodes[0])
+		if out.code != 1 || !strings.Contains(out.stderr, at) {
+			t.Errorf("exit code %d: %s", out.code, out.stderr)
+		}
+		r.noJailLeft()
+		if err := unix.Unmount(at, 0); err != nil {
+			t.Errorf("after the boot it is in use: %v", err)
+		}
 	}
-	r.noJailLeft()
 }
 
 // TestS24KeysAreTheJails: the event key and the key hash of one experiment are

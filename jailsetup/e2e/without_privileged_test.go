@@ -238,7 +238,7 @@ func (p *pair) unboundedDisk(t *testing.T) {
 	p.attachMapped(t, p.a, dir, "/mnt", 0)
 	defer p.detach(t, p.a, "/mnt")
 	const mib = 80 // its own disk has 64
-	for path, full := range map[string]bool{"/mnt/big": false, "/root/big": true, "/local/big": true} {
+	for path, full := range map[string]bool{"/mnt/big": false, "/root/big": true, "/local/big": true, "/local/logs/big": true} {
 		out := p.jailsetup("enter", "-T", p.a, "sh", "-c", fmt.Sprintf("mkdir -p /local; dd if=/dev/zero of=%s bs=1M count=%d; s=$?; rm %s; exit $s", path, mib, path))
 		if (out.code != 0) != full {
 			t.Errorf("%d MiB in %s: exit code %d: %s", mib, path, out.code, out.stderr)

@@ -106,7 +106,7 @@ func (s Site) io() (limit.IO, error) {
 }
 
 // RemoveShared removes what all jails shared, once none is left. What is not
-// known by name stays.
+// known by name stays, and so does what people have left in local stores.
 func (s Site) RemoveShared() error {
 	names, err := s.List()
 	if err != nil {
@@ -115,7 +115,7 @@ func (s Site) RemoveShared() error {
 	if len(names) > 0 {
 		return fmt.Errorf("jails are left: %v", names)
 	}
-	return errors.Join(os.RemoveAll(s.Templates()), os.RemoveAll(s.ProgramsDir()), os.RemoveAll(s.EventsDir()))
+	return errors.Join(os.RemoveAll(s.Templates()), os.RemoveAll(s.ProgramsDir()), os.RemoveAll(s.EventsDir()), s.removeEmptyStores())
 }
 
 // Alive tells whether the record's first process runs.

@@ -63,6 +63,13 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 	if err != nil {
 		return Plan{}, err
 	}
+	store, note := h.Site.storeOf(r.VNode, w.Status)
+	if note != "" {
+		notes = append(notes, note)
+	}
+	if store != nil {
+		shares = append(shares, store.share())
+	}
 	p := Plan{disk: made, wait: func() {}, Notes: slices.Concat(image, notes, wires.notes())}
 	p.Disk = []plan.Step{rootfs.Image{Template: made.Image, Path: h.Site.ImagePath(r.VNode)}}
 
@@ -83,6 +90,9 @@ func (h *Host) plan(ctx context.Context, r Record, w Wish, first *launch) (Plan,
 		Spawn{Config: h.spawnConfig(r, w, made, cgroup, shares), launch: first},
 		Doors{VNode: r.VNode, Dir: given, CgroupDir: cgroup.Dir(), Hands: h.Hands},
 		Events{Door: events, Hands: h.Hands.Events},
+	}
+	if store != nil { // before the share that it is
+		p.Boot = append([]plan.Step{*store}, p.Boot...)
 	}
 	p.Boot = append(p.Boot, Started{VNode: r.VNode, launch: first})
 	if wires.early != nil {

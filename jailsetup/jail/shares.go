@@ -43,14 +43,24 @@ func (s Site) sharesOf(w Wish) (shares []tree.Share, notes []string, err error) 
 
 // Setup is what advice is given on, but for templates.
 func (s Site) Setup() check.Setup {
+	shares := slices.Sorted(maps.Values(s.Shares))
+	if dir := s.LocalStores(); dir != "" && openToOthers(dir) {
+		shares = append(shares, dir)
+	}
 	setup := check.Setup{
-		Shares:    slices.Sorted(maps.Values(s.Shares)),
+		Shares: shares, State: s.State, Local: s.LocalStores(),
 		Processes: s.Limits.Processes, Memory: int64(s.Limits.MemoryMiB) << 20,
 	}
 	if c, err := s.Network(); err == nil { // a prefix that is still to be found has no address
 		setup.Names = namesOf(c)
 	}
 	return setup
+}
+
+// openToOthers tells whether users of the host come to what is in the directory.
+func openToOthers(dir string) bool {
+	info, err := os.Stat(dir)
+	return err == nil && info.Mode().Perm()&0o011 != 0
 }
 
 // shareSource is the host's path for a path in the jail: the longest prefix in

@@ -49,6 +49,9 @@ type Site struct {
 	// directory for each prefix of their path in the jail: /proj: /srv/proj. A
 	// path without a prefix here lies at the same path on the host.
 	Shares map[string]string `yaml:"shares"`
+	// Local is the directory of the projects' local stores, /local/PROJECT in their
+	// jails. Empty: below State. "none": there are none.
+	Local string `yaml:"local"`
 	// TmcdTimeout is how long tmcd may be silent before a request fails.
 	TmcdTimeout time.Duration `yaml:"tmcd_timeout"`
 	// Grace is how long a jail's processes have between TERM and KILL.
@@ -173,6 +176,9 @@ func (s *Site) finish() error {
 		if !filepath.IsAbs(inner) || !filepath.IsAbs(outer) {
 			return fmt.Errorf("shares: want absolute paths, not %q: %q", inner, outer)
 		}
+	}
+	if s.Local != "" && s.Local != noLocal && !filepath.IsAbs(s.Local) {
+		return fmt.Errorf("local: want an absolute path or %s, not %q", noLocal, s.Local)
 	}
 	if s.Grace < 0 || s.Grace > time.Minute {
 		return fmt.Errorf("grace: want 0s to 1m, not %s", s.Grace)

@@ -72,6 +72,7 @@ func TestSiteMistakes(t *testing.T) {
 		{"boss: b5\ngrace: 5x\n", `:2: want a duration, such as 30s, not "5x"`},
 		{"boss: b\ncontrol:\n  number: 1\n  prefix: banana\n", ":4: control: prefix: want ADDRESS/BITS"},
 		{"boss: b\nboots_at_once: -1\n", ":2: boots_at_once: want 0 to 1024, not -1"},
+		{"boss: b\nlocal: here\n", `:2: local: want an absolute path or none, not "here"`},
 		{"state: here\n", `:1: state: want an absolute path, not "here"`},
 		{"boss: b\nhost_ports: [tcp/22, tcp/7777]\n", ":2: host_ports: port tcp/7777: it is tmcd's"},
 		{"host_ports: 22\n", ":1: int was used where sequence is expected"},

@@ -14,8 +14,8 @@ import (
 )
 
 // Leave removes what supervisors leave on a host whose jails are gone: locks,
-// sockets, empty directories. Logs stay, for they say what was done; kept names
-// them. What isn't known by name stays too, and the directories that it is in.
+// sockets, empty directories. Logs stay, for they say what was done, and local
+// stores that people have left something in; kept names them. What isn't known by name stays too, and the directories that it is in.
 // It holds the supervisor's lock: [ErrServed] says that there is another one.
 func Leave(site jail.Site) (kept []string, err error) {
 	lock, err := takeLock(site)
@@ -35,6 +35,8 @@ func Leave(site jail.Site) (kept []string, err error) {
 		logs, err := filepath.Glob(filepath.Join(site.State, pattern))
 		kept, errs = append(kept, logs...), append(errs, err)
 	}
+	stores, err := site.Stores()
+	kept, errs = append(kept, stores...), append(errs, err)
 	// The lock goes last: until then nobody begins.
 	errs = append(errs, removeEmpty(lock.Name()), removeEmpty(site.Run), removeEmpty(site.State))
 	slices.Sort(kept)

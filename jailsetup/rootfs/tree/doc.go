@@ -10,7 +10,7 @@
 //	dev.go    /dev on a tmpfs with the listed nodes, pts, shm
 //	proc.go   /proc of the jail's pid namespace, masked; /sys of its net namespace
 //	run.go    /run, and in it what the host gives: sockets, programs, jail.conf
-//	share.go  project and user directories of the host, without the system's ids
+//	share.go  project and user directories of the host, local stores, without the system's ids
 //	pivot.go  pivot_root
 //
 // What a jail's root user left on its image is hostile. Every target is opened

@@ -73,17 +73,31 @@ func Open(image string) *Image {
 	return i
 }
 
-// idmapped waits for the mount and gives it the jail's ids.
-func (i *Image) idmapped(userns *os.File) (mounted, error) {
+// idmapped waits for the mount, makes the directories that shares need on it and
+// gives it the jail's ids: from then on the host's root can make none there. Nobody
+// else sees the mount yet.
+func (i *Image) idmapped(userns *os.File, shares []Share) (mounted, error) {
 	<-i.done
 	if i.err != nil {
 		return mounted{}, i.err
 	}
-	if err := i.m.set(0, userns); err != nil {
+	if err := i.prepare(userns, shares); err != nil {
 		i.m.close()
 		return mounted{}, err
 	}
 	return i.m, nil
+}
+
+func (i *Image) prepare(userns *os.File, shares []Share) error {
+	for _, s := range shares {
+		if !s.OnDisk {
+			continue
+		}
+		if err := makeBelow(i.m, s.Target); err != nil {
+			return err
+		}
+	}
+	return i.m.set(0, userns)
 }
 
 // mountImage mounts the jail's image, detached. The file system is not trusted:

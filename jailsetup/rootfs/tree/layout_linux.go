@@ -50,9 +50,10 @@ type Namespaces struct {
 type builder struct {
 	Layout
 	Namespaces
-	root  mounted
-	null  mounted // a directory with one null device in it, for masking files
-	empty mounted // an empty directory that can't be written, for masking directories
+	people *people // maps shares; nil if there are none
+	root   mounted
+	null   mounted // a directory with one null device in it, for masking files
+	empty  mounted // an empty directory that can't be written, for masking directories
 }
 
 // Build mounts everything, on the image that [Open] has begun with, and makes it
@@ -62,7 +63,11 @@ type builder struct {
 // refuse.
 func (l Layout) Build(image *Image, ns Namespaces, ready func() error) error {
 	b := &builder{Layout: l, Namespaces: ns}
-	root, err := image.idmapped(ns.UserNS)
+	if len(l.Shares) > 0 {
+		b.people = beginPeople(l.IDBase)
+		defer b.people.close()
+	}
+	root, err := image.idmapped(ns.UserNS, l.Shares)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -105,6 +107,29 @@ func openBelow(root mounted, path string) (int, error) {
 		return -1, fmt.Errorf("open /%s of the jail: %w", path, err)
 	}
 	return fd, nil
+}
+
+// makeBelow makes the directories of path below root that aren't there. No link is
+// followed. A last one that is something else is left: nothing can be attached to it.
+func makeBelow(root mounted, path string) error {
+	for at, rest := ".", path; rest != ""; {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		dir, err := openBelow(root, at)
+		if err != nil {
+			return err
+		}
+		err = unix.Mkdirat(dir, name, 0o755)
+		unix.Close(dir)
+		at = filepath.Join(at, name)
+		if errors.Is(err, unix.ENOTDIR) {
+			err = errPlanted
+		}
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("make /%s of the jail: %w", at, err)
+		}
+	}
+	return nil
 }
 
 // attach puts the detached mount at path below root.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,8 +16,9 @@ import (
 // Share is a directory of the host that a jail may write: a project's, a
 // user's, the project's local store.
 type Share struct {
-	Source string `json:"source"` // on the host; no link on its way is followed
-	Target string `json:"target"` // in the jail, no leading slash
+	Source string `json:"source"`            // on the host; no link on its way is followed
+	Target string `json:"target"`            // in the jail, no leading slash
+	OnDisk bool   `json:"on_disk,omitempty"` // beside what the jail itself has there: its disk gets the directory
 }
 
 // firstPersonID is where people's ids begin. Ids below it are the system's on
@@ -29,16 +31,16 @@ const firstPersonID = 1000
 // never mounted without (T12).
 //
 // The directories that they are attached to lie on a tmpfs made here, one for
-// each directory of the root: the host makes none on the jail's own disk.
+// each directory of the root, which covers what the jail's own disk has there.
+// Those that are to cover nothing lie on the disk: [Image.idmapped] has made them.
 func (b *builder) mountShares() error {
 	if len(b.Shares) == 0 {
 		return nil
 	}
-	people, err := peopleNamespace(b.IDBase)
+	people, err := b.people.wait()
 	if err != nil {
 		return err
 	}
-	defer people.Close()
 	for _, top := range tops(b.Shares) {
 		if err := b.makeTargets(top); err != nil {
 			return err
@@ -55,8 +57,9 @@ func (b *builder) mountShares() error {
 func tops(shares []Share) []string {
 	var list []string
 	for _, s := range shares {
-		top, _, _ := strings.Cut(s.Target, "/")
-		list = append(list, top)
+		if top, _, _ := strings.Cut(s.Target, "/"); !s.OnDisk {
+			list = append(list, top)
+		}
 	}
 	slices.Sort(list)
 	return slices.Compact(list)
@@ -107,9 +110,42 @@ func (b *builder) mountShare(s Share, people *os.File) error {
 	m := mounted{fd, s.Source}
 	defer m.close()
 	if err := m.set(unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV, people); err != nil {
-		return fmt.Errorf("%w (its file system can't map ids; such a directory is not shared)", err)
+		return fmt.Errorf("%w (its file system can't map ids; such a directory is not shared: site file, shares and local)", err)
 	}
 	return m.attach(b.root, s.Target)
+}
+
+// people is a user namespace that is being made, see [beginPeople].
+type people struct {
+	done chan struct{}
+	ns   *os.File
+	err  error
+}
+
+// beginPeople begins to make the namespace that shares are mapped by, on a thread
+// of its own, and returns at once: the jail's disk is waited for meanwhile.
+func beginPeople(base int) *people {
+	p := &people{done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		// Whoever traces a process has to outlive it.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p.ns, p.err = peopleNamespace(base)
+	}()
+	return p
+}
+
+func (p *people) wait() (*os.File, error) {
+	<-p.done
+	return p.ns, p.err
+}
+
+// close waits, too: no process of ours is left in the middle.
+func (p *people) close() {
+	if ns, err := p.wait(); err == nil {
+		ns.Close()
+	}
 }
 
 // peopleNamespace is a user namespace that maps people's ids of a jail and no
