@@ -59,9 +59,11 @@ func newDownCommand() *cobra.Command {
 		Use:   "down",
 		Short: "remove what up has made",
 		Long: `down kills the vnodes, ends supervisor and tmcd-mock, and removes their files; if
-nothing is up, that is as well. What boots meanwhile is waited for and removed.`,
+nothing is up, that is as well. What boots meanwhile is waited for and removed.
+What people have left in their projects' local stores, /local/PROJECT, is kept,
+and named: the next lab's vnodes find it.`,
 		Args: exactly(0, "none"),
-		RunE: func(cmd *cobra.Command, _ []string) error { return down(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return down(cmd.Context(), cmd.OutOrStdout()) },
 	}
 }
 
@@ -103,7 +105,7 @@ func up(ctx context.Context, file, files string, w io.Writer) (err error) {
 	}
 	conn.Close()
 	if err := l.Serve(ctx, t, file, files); err != nil {
-		return errors.Join(err, down(context.WithoutCancel(ctx)))
+		return errors.Join(err, down(context.WithoutCancel(ctx), os.Stderr))
 	}
 	var tasks []task
 	for _, v := range t.VNodes {
@@ -243,7 +245,7 @@ func waysIn(v lab.VNode) string {
 	return fmt.Sprintf("%s, or ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null %s@%s from this host", enter, v.SSH, v.Addr)
 }
 
-func down(ctx context.Context) error {
+func down(ctx context.Context, w io.Writer) error {
 	l, err := theLab()
 	if err != nil {
 		return err
@@ -258,6 +260,13 @@ func down(ctx context.Context) error {
 	}
 	if _, err := stop(ctx, site, true); err != nil { // its logs go with the lab
 		return err
+	}
+	stores, err := site.Stores()
+	if err != nil {
+		return err
+	}
+	for _, path := range stores {
+		fmt.Fprintf(w, "kept: %s\n", path)
 	}
 	return l.Remove()
 }

@@ -55,6 +55,9 @@ func (l Lab) errUp() error {
 // SitePath is the site file that leads jails to the lab.
 func (l Lab) SitePath() string { return filepath.Join(l.Dir, "site.yaml") }
 
+// Stores is where the projects' local stores lie: beside the lab, for they outlive it.
+func (l Lab) Stores() string { return l.Dir + ".local" }
+
 func (l Lab) manage() string  { return filepath.Join(l.Dir, "mock.sock") }
 func (l Lab) pidFile() string { return filepath.Join(l.Dir, "mock.pid") }
 func (l Lab) logPath() string { return filepath.Join(l.Dir, "tmcd-mock.log") }
@@ -92,10 +95,11 @@ boss: %s
 certificates: %s
 state: %s
 programs: %s
+local: %s
 control: {prefix: %s, number: %d}
 host_ports: [tcp/%d]
 web: http://%s
-`, netip.AddrPortFrom(t.Addr, tmcdPort), certs, filepath.Join(l.Dir, "jails"), l.Bin, prefix, number,
+`, netip.AddrPortFrom(t.Addr, tmcdPort), certs, filepath.Join(l.Dir, "jails"), l.Bin, l.Stores(), prefix, number,
 		webPort, netip.AddrPortFrom(t.Addr, webPort))
 	return os.WriteFile(l.SitePath(), []byte(text), 0o600)
 }
@@ -238,13 +242,21 @@ func (l Lab) Schedules(ctx context.Context) (map[string]hub.Schedule, error) {
 	return plans, nil
 }
 
-// Remove ends tmcd-mock and removes the lab's files. Jails and supervisor must
-// be gone. It bears a lab that is half made, and none.
+// Remove ends tmcd-mock and removes the lab's files, but for what people have left
+// in local stores. Jails and supervisor must be gone. It bears a lab that is half
+// made, and none.
 func (l Lab) Remove() error {
 	if err := l.endMock(); err != nil {
 		return err
 	}
-	return os.RemoveAll(l.Dir)
+	if err := os.RemoveAll(l.Dir); err != nil {
+		return err
+	}
+	err := os.Remove(l.Stores())
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, syscall.EBUSY) {
+		return nil
+	}
+	return err
 }
 
 // mock is the recorded process if it is still tmcd-mock, 0 if it isn't. The

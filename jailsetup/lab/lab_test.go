@@ -128,3 +128,33 @@ func TestLastLine(t *testing.T) {
 		t.Errorf("without a log: %q", got)
 	}
 }
+
+// TestRemoveKeepsStores: with a lab goes everything but what people have left in
+// their local stores.
+func TestRemoveKeepsStores(t *testing.T) {
+	l := Lab{Dir: filepath.Join(t.TempDir(), "lab")}
+	work := filepath.Join(l.Stores(), "jails/work")
+	for _, dir := range []string{l.Dir, filepath.Dir(work)} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(work, []byte("a year"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Remove(); err != nil || l.Exists() {
+		t.Fatalf("the lab exists: %t, %v", l.Exists(), err)
+	}
+	if text, err := os.ReadFile(work); err != nil || string(text) != "a year" {
+		t.Errorf("the work is %q, %v", text, err)
+	}
+	if err := os.RemoveAll(filepath.Dir(work)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(l.Dir)); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
+}
