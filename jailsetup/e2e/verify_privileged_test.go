@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/network"
@@ -76,8 +77,10 @@ func TestVerify(t *testing.T) {
 		rows       []string // that fail
 		away, back func(t *testing.T)
 	}{
-		{"/usr is writable at another place", []string{"S15", "T12"},
+		{"/usr is writable at another place", []string{"S15", "S16", "T12"},
 			func(t *testing.T) { r.attach(t, v, "/usr", "/mnt") }, func(t *testing.T) { r.detach(t, v, "/mnt") }},
+		{"a directory is lent with its devices", []string{"S16"},
+			func(t *testing.T) { r.attachMapped(t, v, r.store(), "/mnt", unix.MOUNT_ATTR_NOSUID) }, func(t *testing.T) { r.detach(t, v, "/mnt") }},
 		{"more processes than may be", []string{"S23", "T16"},
 			func(t *testing.T) { r.setPIDs(t, v, "max") }, func(t *testing.T) { r.setPIDs(t, v, "512") }},
 		{"another limit of core dumps", []string{"T13"},

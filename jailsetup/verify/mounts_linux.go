@@ -91,7 +91,31 @@ func noDevices(f *Facts) error {
 			return fmt.Errorf("/dev of the jail has a device that isn't listed: %.60q", n)
 		}
 	}
+	return lentDead(f)
+}
+
+// lentDead wants no device and no set-user-id program to work in what the jail may
+// write of the host's: its people's directories and their project's local store.
+func lentDead(f *Facts) error {
+	own, err := f.at("/")
+	if err != nil {
+		return err
+	}
+	for _, m := range f.Mounts {
+		options := strings.Split(m.Options, ",")
+		if !ofADisk(m) || m.Major == own.Major && m.Minor == own.Minor || slices.Contains(options, "ro") {
+			continue
+		}
+		if !slices.Contains(options, "nodev") || !slices.Contains(options, "nosuid") {
+			return fmt.Errorf("%.80q of the jail is the host's, and mounted without nodev or nosuid: %s", m.Mountpoint, m.Options)
+		}
+	}
 	return nil
+}
+
+// ofADisk tells whether the mount is of a file system that has files of its own.
+func ofADisk(m *mountinfo.Info) bool {
+	return !slices.Contains([]string{"tmpfs", "proc", "sysfs", "devpts", "cgroup2", "cgroup", "mqueue"}, m.FSType)
 }
 
 // root opens a path of the jail from outside, by descriptor. No link is
@@ -274,10 +298,7 @@ func noHostTree(f *Facts) error {
 // sharesMapped wants every writable directory of the host's to be idmapped.
 func sharesMapped(f *Facts) error {
 	for _, m := range f.Mounts {
-		if m.FSType == "tmpfs" || m.FSType == "proc" || m.FSType == "sysfs" || m.FSType == "devpts" || m.FSType == "cgroup2" || m.FSType == "cgroup" || m.FSType == "mqueue" {
-			continue
-		}
-		if !slices.Contains(strings.Split(m.Options, ","), "idmapped") {
+		if ofADisk(m) && !slices.Contains(strings.Split(m.Options, ","), "idmapped") {
 			return fmt.Errorf("%.80q of the jail is mounted without a map of ids: %s", m.Mountpoint, m.Options)
 		}
 	}

@@ -23,7 +23,7 @@ func jailRows() []row {
 		{id: "S13", holds: "System V IPC is its own", carrier: "IPC namespace", outside: func(f *Facts) error { return f.apart("ipc") }},
 		{id: "S14", holds: "what is mounted outside is locked", carrier: "mount namespace of a lesser user namespace", outside: mountsLocked, inside: []string{"umount:usr", "umount:emulab"}},
 		{id: "S15", holds: "/usr is read-only, and stays so", carrier: "idmapped read-only mount, locked", outside: programsReadOnly, inside: []string{"write:usr", "writable:usr"}},
-		{id: "S16", holds: "no device but those listed", carrier: "nodev mounts, user namespace", outside: noDevices, inside: []string{"mknod"}},
+		{id: "S16", holds: "no device but those listed, none in what is lent", carrier: "nodev mounts, user namespace", outside: noDevices, inside: []string{"mknod"}},
 		{id: "S17", holds: "memory and settings of the kernel are covered", carrier: "masks over /proc and /sys, user namespace", outside: kernelMasked,
 			inside: []string{"open:mem", "open:port", "read:kcore", "read:kallsyms", "read:keys", "write:core_pattern"}},
 		{id: "S18", holds: "its processes are apart", carrier: "pid namespace", outside: processesApart},
