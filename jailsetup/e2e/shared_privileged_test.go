@@ -45,8 +45,10 @@ func newSharedRig(t *testing.T) *rig {
 }
 
 // banner is what answers at the host's address.
-func (r *rig) banner(port int) (string, error) {
-	c, err := net.DialTimeout("tcp", fmt.Sprintf("%s:%d", r.host, port), time.Second)
+func (r *rig) banner(port int) (string, error) { return bannerAt(fmt.Sprintf("%s:%d", r.host, port)) }
+
+func bannerAt(address string) (string, error) {
+	c, err := net.DialTimeout("tcp", address, time.Second)
 	if err != nil {
 		return "", err
 	}

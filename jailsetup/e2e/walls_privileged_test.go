@@ -129,11 +129,17 @@ rows:
 
 func newPair(t *testing.T) *pair {
 	t.Helper()
+	return newPairOf(t, testbed, "")
+}
+
+// newPairOf is a pair of another testbed, with more lines in the site file.
+func newPairOf(t *testing.T, base, site string) *pair {
+	t.Helper()
 	p := &pair{secret: "emujail-e2e-" + runKey() + "-secret"}
 	p.plant(t)
 	p.rig = newRig(t, set{
-		fresh: true, testbed: strings.ReplaceAll(secretTestbed, "@SECRET@", p.secret),
-		site: "host_ports: [tcp/8001]\ntolerate: [vtun]", leak: true,
+		fresh: true, base: base, testbed: strings.ReplaceAll(secretTestbed, "@SECRET@", p.secret),
+		site: "host_ports: [tcp/8001]\ntolerate: [vtun]\n" + site, leak: true,
 	})
 	p.a, p.b = p.vnodes[0], p.vnodes[1]
 	p.boot(p.a)
