@@ -29,10 +29,10 @@ to do about it. Exit code 3 if something is lacking; run by another user than
 root, it says that and tries nothing.
 
 Lines with ADVICE are of what jails boot with, but an operator had better change:
-shares that aren't mounted nosuid, a small table of open files, a name server that
-jails are sent to and may not ask, a socket for core dumps, and files that others
-can't read and that came into /usr after the template was made, whose list of masks
-jails boot with.
+shares that aren't mounted nosuid, local stores on the file system of the jails'
+disks, a small table of open files, a name server that jails are sent to and may
+not ask, a socket for core dumps, and files that others can't read and that came
+into /usr after the template was made, whose list of masks jails boot with.
 
 With --jails it says what so many jails would run out of first on this host, and
 which setting lifts that wall. The figures are those of idle jails with one link
