@@ -84,6 +84,22 @@ func TestRefusedWords(t *testing.T) {
 	})
 }
 
+// TestRemovals: on a host of jails no tree is removed but by package removal,
+// which crosses no mount. Inside a jail there is none of the host's to cross.
+func TestRemovals(t *testing.T) {
+	goFiles(t, func(path, text string) {
+		host := top(path) == "jailsetup" || under(path, "examples/demo") || path == "examples/run/twohosts.go"
+		if !host || under(path, "jailsetup/injail") || strings.HasSuffix(path, "_test.go") {
+			return
+		}
+		for n, line := range strings.Split(text, "\n") {
+			if strings.Contains(line, "os.RemoveAll(") {
+				t.Errorf("%s:%d: os.RemoveAll removes through mounts: use removal.Tree", path, n+1)
+			}
+		}
+	})
+}
+
 // TestRefusedWordsBite: each rule sees what it forbids.
 func TestRefusedWordsBite(t *testing.T) {
 	bad := []string{

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"emujail/jailsetup/measure"
+	"emujail/jailsetup/removal"
 )
 
 // benchDir is told to the process in the namespaces; it names the measurement's
@@ -76,7 +77,7 @@ func benchApart(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, removal.Tree(dir)) }()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it clears up
 	cmd.Env = append(os.Environ(), benchDir+"="+dir)

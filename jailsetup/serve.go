@@ -45,7 +45,9 @@ func newStopCommand(s *settings) *cobra.Command {
 them. With --clean every jail is killed first and all that jails shared is
 removed. Of them nothing is left on this host but the supervisor's log and the
 proxy's audit log, which say what was done, and what people have put into their
-projects' local stores, /local/PROJECT. What is left is named.`,
+projects' local stores, /local/PROJECT. What is left is named. What somebody on
+the host has mounted among their files, or a disk that he has attached, is named
+before the first is killed, and all stays as it is.`,
 		Args: exactly(0, "none"),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			site, err := s.site()

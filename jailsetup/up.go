@@ -60,6 +60,7 @@ func newDownCommand() *cobra.Command {
 		Short: "remove what up has made",
 		Long: `down kills the vnodes, ends supervisor and tmcd-mock, and removes their files; if
 nothing is up, that is as well. What boots meanwhile is waited for and removed.
+If something is mounted among their files, down says so and ends nothing.
 What people have left in their projects' local stores, /local/PROJECT, is kept,
 and named: the next lab's vnodes find it.`,
 		Args: exactly(0, "none"),
@@ -249,6 +250,9 @@ func down(ctx context.Context, w io.Writer) error {
 	l, err := theLab()
 	if err != nil {
 		return err
+	}
+	if err := l.Removable(); err != nil {
+		return err // before anything is ended
 	}
 	if _, err := os.Stat(l.SitePath()); errors.Is(err, fs.ErrNotExist) {
 		return l.Remove() // nothing, or half made: no supervisor was started

@@ -72,7 +72,7 @@ func jailRows() []row {
 			proofs: in(e2e, "TestWithoutWalls/S19 ids that are the host's", "TestSharesKeepIDs/without the map")},
 		{id: "S20", title: "whatever runs, the jail ends in time", attacks: in(e2e, "TestWalls/S20 bounded end"),
 			proofs: in(e2e, "TestWithoutWalls/S20 a signal for each process")},
-		{id: "S21", title: "no user's data is deleted", attacks: in(e2e, "TestS21UsersDataIsKept/a kill", "TestLocalStore/a kill leaves it"), proofs: in(e2e, "TestS21UsersDataIsKept/without the wall")},
+		{id: "S21", title: "no user's data is deleted", attacks: in(e2e, "TestS21UsersDataIsKept/a kill", "TestLocalStore/a kill leaves it", "TestS21BusyFilesAreKept", "TestS21DownKeepsWhatIsMounted"), proofs: in(e2e, "TestS21UsersDataIsKept/without the wall")},
 		{id: "S22", title: "the disk is bounded", attacks: in(e2e, "TestWalls/S22 disk"),
 			proofs: in(e2e, "TestWithoutWalls/S22 T13 a directory of the host's")},
 		{id: "S23", title: "CPU, memory and processes are bounded", attacks: in(e2e, "TestWalls/calls/S23", "TestWalls/S23 processors", "TestWalls/S20 bounded end"),

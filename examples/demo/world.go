@@ -21,6 +21,7 @@ import (
 	"emujail/jailsetup/lab"
 	"emujail/jailsetup/leftover"
 	"emujail/jailsetup/network"
+	"emujail/jailsetup/removal"
 )
 
 // Where the demo lives. Not where a host's real jails do.
@@ -269,7 +270,7 @@ func sweep(ctx context.Context) error {
 	if err := endRecorded("tmcd-mock"); err != nil {
 		return err
 	}
-	return errors.Join(removeSecrets(), os.RemoveAll(stateDir), os.RemoveAll(runDir))
+	return errors.Join(removeSecrets(), removal.Tree(stateDir), removal.Tree(runDir))
 }
 
 // endRecorded ends the process whose pid a run has written down, if it is

@@ -15,6 +15,7 @@ import (
 
 	"emujail/examples/wait"
 	"emujail/jailsetup/lab"
+	"emujail/jailsetup/removal"
 )
 
 // Where the two hosts keep their things; their site files say so too.
@@ -155,10 +156,10 @@ func clearTwoHosts(ctx context.Context, w *world) error {
 			errs = append(errs, err)
 		}
 		_, err := w.output(ctx, "ip", "netns", "del", h.netns)
-		errs = append(errs, err, os.RemoveAll(fmt.Sprintf("/run/emulab-two-%d", n+1)))
+		errs = append(errs, err, removal.Tree(fmt.Sprintf("/run/emulab-two-%d", n+1)))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err // what is left is needed to clean up
 	}
-	return os.RemoveAll(twoDir)
+	return removal.Tree(twoDir)
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"emujail/jailsetup/limit"
+	"emujail/jailsetup/removal"
 	"emujail/jailsetup/wholefile"
 )
 
@@ -62,7 +63,7 @@ func (s Site) installPrograms() (string, error) {
 		return dir, nil
 	}
 	temp := dir + ".new"
-	if err := os.RemoveAll(temp); err != nil {
+	if err := removal.Tree(temp); err != nil {
 		return "", err
 	}
 	if err := os.MkdirAll(temp, 0o755); err != nil {
@@ -103,19 +104,6 @@ func (s Site) io() (limit.IO, error) {
 		return o, fmt.Errorf("limits.io_…: %w", err)
 	}
 	return o, nil
-}
-
-// RemoveShared removes what all jails shared, once none is left. What is not
-// known by name stays, and so does what people have left in local stores.
-func (s Site) RemoveShared() error {
-	names, err := s.List()
-	if err != nil {
-		return err
-	}
-	if len(names) > 0 {
-		return fmt.Errorf("jails are left: %v", names)
-	}
-	return errors.Join(os.RemoveAll(s.Templates()), os.RemoveAll(s.ProgramsDir()), os.RemoveAll(s.EventsDir()), s.removeEmptyStores())
 }
 
 // Alive tells whether the record's first process runs.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +15,6 @@ import (
 	"emujail/jailsetup/network"
 	"emujail/jailsetup/plan"
 	"emujail/jailsetup/rootfs"
-	"emujail/jailsetup/wholefile"
 )
 
 // Deadlines of a life (jail.md §7.2); tell.go has those of reports.
@@ -265,11 +263,18 @@ func (h *Host) Halt(ctx context.Context, vnode string) error {
 }
 
 // Kill ends the jail and removes everything of it. No jail is success: that is
-// what the caller wants.
+// what the caller wants. A jail whose files somebody on the host uses goes on as
+// it is, as far as that can be told before its end.
 func (h *Host) Kill(ctx context.Context, vnode string) error {
+	if err := CheckName(vnode); err != nil {
+		return err
+	}
+	if err := h.Unused(vnode); err != nil {
+		return err
+	}
 	r, err := h.load(vnode)
 	if errors.Is(err, ErrNoJail) {
-		return nil
+		return h.destroy(ctx, vnode) // a kill may have been cut off just before the end
 	}
 	if err != nil {
 		return err
@@ -363,25 +368,4 @@ func (h *Host) takeDown(ctx context.Context, r *Record, words string) error {
 	r.Phase, r.Ended = Down, words
 	r.PID, r.StartTime, r.Cgroup, r.CgroupDir = 0, 0, 0, ""
 	return h.Site.Save(*r)
-}
-
-// destroy removes the disk, and the record last: until then a crash is
-// recovered from.
-func (h *Host) destroy(ctx context.Context, vnode string) error {
-	log, err := plan.OpenLog(h.Site.diskLog(vnode))
-	if err != nil {
-		return err
-	}
-	if err := log.Unwind(ctx, h.deeds()); err != nil {
-		return fmt.Errorf("destroy %s: %w", vnode, err)
-	}
-	dir := h.Site.Dir(vnode)
-	var errs []error
-	for _, name := range [...]string{filepath.Base(h.Site.TracePath(vnode)), policyName, recordName + wholefile.Suffix, recordName, ""} {
-		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	h.disks.forget(vnode)
-	return errors.Join(errs...)
 }

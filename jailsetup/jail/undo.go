@@ -16,7 +16,7 @@ import (
 // deeds is the table from an undo's kind to what it does.
 func (h *Host) deeds() plan.Deeds {
 	table := plan.Deeds{
-		rootfs.KindImage: with(func(_ context.Context, path string) error { return rootfs.RemoveImage(path) }),
+		rootfs.KindImage: with(rootfs.RemoveImage),
 		limit.KindCgroup: with(limit.Remove),
 		limit.KindKill:   with(limit.Kill),
 		kindGiven:        with(func(_ context.Context, dir string) error { return removeGiven(dir) }),

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"emujail/jailsetup/hub"
+	"emujail/jailsetup/removal"
 )
 
 // DefaultDir is where the one lab of a host keeps its files.
@@ -242,14 +243,28 @@ func (l Lab) Schedules(ctx context.Context) (map[string]hub.Schedule, error) {
 	return plans, nil
 }
 
+// Removable wants that nothing is mounted among the lab's files; else the error
+// is a [*removal.UseError].
+func (l Lab) Removable() error { return removal.Unmounted(l.Dir) }
+
 // Remove ends tmcd-mock and removes the lab's files, but for what people have left
 // in local stores. Jails and supervisor must be gone. It bears a lab that is half
-// made, and none.
+// made, and none. One that isn't [Removable] stays as it is.
 func (l Lab) Remove() error {
+	if err := l.Removable(); err != nil {
+		return err
+	}
 	if err := l.endMock(); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(l.Dir); err != nil {
+	// First the site file: without it the lab is half made, and who is killed here
+	// leaves one that can be removed without certificates.
+	if info, err := os.Lstat(l.Dir); err == nil && info.IsDir() {
+		if err := removal.Tree(l.SitePath()); err != nil {
+			return err
+		}
+	}
+	if err := removal.Tree(l.Dir); err != nil {
 		return err
 	}
 	err := os.Remove(l.Stores())

@@ -16,6 +16,7 @@ import (
 	"emujail/jailsetup/jail"
 	"emujail/jailsetup/lab"
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/removal"
 	"emujail/jailsetup/supervise"
 )
 
@@ -270,7 +271,7 @@ func (h *host) close(ctx context.Context) error {
 		}
 		err = errors.Join(err, supervise.AwaitEnd(ctx, h.site))
 	}
-	return errors.Join(err, h.lab.Remove(), os.RemoveAll(h.dir))
+	return errors.Join(err, h.lab.Remove(), removal.Tree(h.dir))
 }
 
 // show renders a value for a note.

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/removal"
 )
 
 // KindImage is the undo of an [Image]: its data is the image's path.
@@ -58,9 +59,13 @@ func (i Image) Do(ctx context.Context, _ *plan.State) (err error) {
 const tempSuffix = ".new"
 
 // RemoveImage is the deed of [KindImage]: it removes the image, whole or half
-// made. The path is the host's own, in a directory that no jail can reach.
-func RemoveImage(path string) error {
-	return errors.Join(ignoreMissing(os.Remove(path+tempSuffix)), ignoreMissing(os.Remove(path)))
+// made, unless somebody uses it. The path is the host's own, in a directory that
+// no jail can reach.
+func RemoveImage(ctx context.Context, path string) error {
+	if err := removal.Disk(ctx, path); err != nil {
+		return err
+	}
+	return ignoreMissing(os.Remove(path + tempSuffix))
 }
 
 func ignoreMissing(err error) error {

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"emujail/jailsetup/removal"
 	"emujail/jailsetup/wholefile"
 )
 
@@ -83,7 +84,7 @@ func writeList(path string, masks []string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	defer func() { err = errors.Join(err, removal.Tree(work)) }()
 	temp := filepath.Join(work, "masks")
 	if err := wholefile.WriteSynced(temp, data, 0o600); err != nil {
 		return err
@@ -119,7 +120,7 @@ func (t Template) make(ctx context.Context, files []file, image string) (err err
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
+	defer func() { err = errors.Join(err, removal.Tree(work)) }()
 	stage, temp := filepath.Join(work, "tree"), filepath.Join(work, "image")
 	if err := os.Mkdir(stage, 0o755); err != nil {
 		return err
@@ -181,7 +182,7 @@ func (t Template) Sweep() error {
 		return err
 	}
 	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removal.Tree(dir); err != nil {
 			return err
 		}
 	}

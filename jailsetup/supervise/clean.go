@@ -20,6 +20,9 @@ func (s *Supervisor) clean(ctx context.Context, c net.Conn) (err error) {
 		return err
 	}
 	defer unlock()
+	if err := s.host.Removable(); err != nil {
+		return err // before the first jail is ended
+	}
 	busy := s.endBoots()
 	defer func() {
 		if err != nil { // the supervisor goes on
