@@ -189,3 +189,31 @@ func TestS21DownKeepsWhatIsMounted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestKilledInRemoval: of a jail whose removal was cut off, after each of its
+// deletions, the next supervisor leaves nothing.
+func TestKilledInRemoval(t *testing.T) {
+	r := newRig(t, set{site: "grace: 100ms"})
+	v := r.vnodes[0]
+	dir := filepath.Join(r.state(), v)
+	order := []string{"root.img", "disk.log", "trace.json", "record.json"} // the record last
+	for n := range order {
+		t.Run("after "+order[n], func(t *testing.T) {
+			r.must("boot", v)
+			r.must("halt", v)
+			r.serve.signal(syscall.SIGKILL)
+			<-r.serve.ended
+			for _, name := range order[:n+1] {
+				if err := os.Remove(filepath.Join(dir, name)); err != nil {
+					t.Error(err)
+				}
+			}
+			r.startServe()
+			if left, err := os.ReadDir(dir); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("left: %v (%v)", left, err)
+			}
+			r.must("kill", v)
+			r.noJailLeft()
+		})
+	}
+}
