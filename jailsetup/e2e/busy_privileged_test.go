@@ -79,7 +79,7 @@ func (r *rig) tool(argv ...string) string {
 func (r *rig) refuses(remedy, kept string, verb ...string) {
 	r.t.Helper()
 	out := r.jailsetup(verb...)
-	if out.code != 1 || !strings.Contains(out.complaint(), "("+remedy+", then the same again)") {
+	if out.code != 1 || !strings.HasSuffix(strings.TrimSpace(out.stderr), "("+remedy+", then the same again)") {
 		r.t.Errorf("%s: exit code %d: %q, want %q in it", strings.Join(verb, " "), out.code, out.stderr, remedy)
 	}
 	if text, err := os.ReadFile(kept); err != nil || string(text) != "a year of work\n" {
@@ -145,6 +145,24 @@ func TestS21BusyFilesAreKept(t *testing.T) {
 			t.Errorf("a jail has ended: it says %q", got)
 		}
 	})
+	t.Run("of a vnode that passes to another experiment", func(t *testing.T) {
+		r.must("halt", v)
+		at := filepath.Join(dir, "mnt")
+		r.tool("mkdir", at)
+		r.tool("mount", "--bind", people, at)
+		r.passOn(v)
+		r.refuses("umount "+at, data, "boot", v)
+		for _, name := range []string{"root.img", "record.json"} {
+			if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+				t.Error(err)
+			}
+		}
+		r.tool("umount", at)
+		r.boot(v)
+		if _, err := os.Lstat(at); !errors.Is(err, fs.ErrNotExist) {
+			t.Error("the first experiment's directory is left")
+		}
+	})
 }
 
 // TestS21DownKeepsWhatIsMounted: the same of down and its lab.
@@ -173,7 +191,7 @@ func TestS21DownKeepsWhatIsMounted(t *testing.T) {
 	r.tool("mkdir", at)
 	r.tool("mount", "--bind", people, at)
 	out := r.run("jailsetup", "down")
-	if out.code != 1 || !strings.Contains(out.complaint(), "(umount "+at+", then the same again)") {
+	if out.code != 1 || !strings.HasSuffix(strings.TrimSpace(out.stderr), "(umount "+at+", then the same again)") {
 		t.Errorf("down: exit code %d: %s", out.code, out.stderr)
 	}
 	if text, err := os.ReadFile(data); err != nil || string(text) != "a year of work\n" {
@@ -216,4 +234,20 @@ func TestKilledInRemoval(t *testing.T) {
 			r.noJailLeft()
 		})
 	}
+	t.Run("with something mounted", func(t *testing.T) {
+		people, at := r.path("people"), filepath.Join(dir, "mnt")
+		r.must("boot", v)
+		r.must("halt", v)
+		r.serve.signal(syscall.SIGKILL)
+		<-r.serve.ended
+		r.tool("mkdir", people, at)
+		r.write("people/data", "a year of work\n")
+		r.tool("mount", "--bind", people, at)
+		r.tool("rm", filepath.Join(dir, "root.img"))
+		r.startServe()
+		r.refuses("umount "+at, filepath.Join(people, "data"), "kill", v)
+		r.tool("umount", at)
+		r.must("kill", v)
+		r.noJailLeft()
+	})
 }
