@@ -33,7 +33,8 @@ func (h *Host) Unused(vnodes ...string) error {
 // destroy removes the disk, and the record last: until then a crash is
 // recovered from.
 func (h *Host) destroy(ctx context.Context, vnode string) error {
-	if err := h.Unused(vnode); err != nil {
+	// The disk's own undo looks who has it, before anything else goes.
+	if err := removal.Unmounted(h.Site.Dir(vnode)); err != nil {
 		return fmt.Errorf("destroy %s: %w", vnode, err)
 	}
 	log, err := plan.OpenLog(h.Site.diskLog(vnode))

@@ -148,17 +148,20 @@ func attachedTo(images []string) (all []loop, err error) {
 	if len(of) == 0 {
 		return nil, nil
 	}
-	backing, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	devices, err := os.ReadDir(sysBlock)
 	if err != nil {
 		return nil, err
 	}
-	for _, path := range backing {
-		id, l, err := look(path)
+	for _, d := range devices {
+		if !strings.HasPrefix(d.Name(), "loop") {
+			continue
+		}
+		id, l, err := look(d.Name())
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
-			continue // it has been let go meanwhile
+			continue // it has nothing, or has let it go meanwhile
 		}
 		if err != nil {
-			return nil, fmt.Errorf("look what %s has: %w", path, err)
+			return nil, fmt.Errorf("look what %s has: %w", d.Name(), err)
 		}
 		if l.image = of[id]; l.image != "" {
 			all = append(all, l)
@@ -169,10 +172,16 @@ func attachedTo(images []string) (all []loop, err error) {
 
 type identity struct{ device, inode uint64 }
 
-// look reads what the loop device of that file in /sys has.
-func look(backing string) (id identity, l loop, err error) {
-	dir := filepath.Dir(filepath.Dir(backing))
-	l.name = filepath.Base(dir)
+const sysBlock = "/sys/block"
+
+// look reads what the loop device has; fs.ErrNotExist: nothing. A host has
+// hundreds, most of them idle: those aren't opened.
+func look(name string) (id identity, l loop, err error) {
+	l.name = name
+	dir := filepath.Join(sysBlock, name)
+	if err := unix.Access(filepath.Join(dir, "loop/backing_file"), unix.F_OK); err != nil {
+		return id, l, err
+	}
 	number, err := os.ReadFile(filepath.Join(dir, "dev"))
 	if err != nil {
 		return id, l, err
