@@ -38,9 +38,6 @@ func accounts(ctx context.Context, r *Run) error {
 	want, err := protocol.ParseAccounts(reply)
 	r.warnAll(err)
 	job := &accountJob{Run: r, want: want, whole: err == nil}
-	if err := job.load(); err != nil {
-		return err
-	}
 	changed, err := job.change(ctx)
 	if err != nil {
 		return err
@@ -63,6 +60,8 @@ type accountJob struct {
 	goneUsers, goneGroups []string
 }
 
+// load reads the records, once the files are locked: what another run makes
+// until then it records until then.
 func (j *accountJob) load() (err error) {
 	if j.users, err = loadRecords(j.path(passDB)); err != nil {
 		return err
@@ -84,6 +83,9 @@ func (j *accountJob) change(ctx context.Context) (changed []protocol.User, err e
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, j.db.Close()) }()
+	if err := j.load(); err != nil {
+		return nil, err
+	}
 	j.addGroups()
 	if j.whole {
 		j.deleteGroups()
@@ -276,20 +278,25 @@ func (j *accountJob) adminGroup() string {
 // and both databases.
 func resetAccounts(ctx context.Context, r *Run) error {
 	j := &accountJob{Run: r}
-	if err := j.load(); err != nil {
+	if err := j.deleteAll(ctx); err != nil {
 		return err
 	}
+	return r.remove(passDB, groupDB, sudoersFile)
+}
+
+// deleteAll takes what we made out of the files of users and groups.
+func (j *accountJob) deleteAll(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	var err error
-	if j.db, err = passwd.Open(ctx, r.path("/etc")); err != nil {
+	if j.db, err = passwd.Open(ctx, j.path("/etc")); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, j.db.Close()) }()
+	if err := j.load(); err != nil {
 		return err
 	}
 	j.deleteUsers()
 	j.deleteGroups()
 	_, err = j.db.Save()
-	if err = errors.Join(err, j.db.Close()); err != nil {
-		return err
-	}
-	return r.remove(passDB, groupDB, sudoersFile)
+	return err
 }

@@ -3,10 +3,8 @@ package steps
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -36,7 +34,7 @@ func aliases(_ context.Context, r *Run) error {
 	if r.Conf.Aliases == "asked" {
 		return errors.New("the host hasn't made " + what)
 	}
-	if _, err := os.Lstat(r.path(wasUp)); !errors.Is(err, fs.ErrNotExist) || r.Reboot == nil {
+	if r.isUp() || r.Reboot == nil {
 		return errors.New("there at the next reboot: " + what)
 	}
 	r.say("%s: not there yet", what)

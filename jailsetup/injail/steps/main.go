@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"slices"
@@ -30,6 +31,7 @@ Configures this jail as tmcd says.
   shutdown  end what the steps have started, in reverse order
   reconfig  shutdown, ask tmcd anew, boot
   reset     remove what the steps have written, in reverse order
+Each waits for an update that is under way, 100 s at most.
 Logs: /var/emulab/logs/boot.log, boot.json. Environment: TMCCVNODEID, the
 node's id where /run/emulab/jail.conf doesn't say.
 `
@@ -65,8 +67,29 @@ func known(a Action) bool { return a == Boot || a == Shutdown || a == Reconfig |
 
 // Do carries an action out, with the steps of these names, all if there are
 // none, and reports to tmcd what a boot came to. The error is the fatal one; the
-// failures of other steps are in the summary.
-func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, error) {
+// failures of other steps are in the summary. No update is under way meanwhile:
+// one that isn't done in time is fatal to a boot, but where the node is up by an
+// earlier one, which it stays.
+func (n *Node) Do(ctx context.Context, a Action, names ...string) (sum *Summary, err error) {
+	release, err := n.lock(ctx, n.patience)
+	if err != nil && (a != Boot || n.isUp()) {
+		return &Summary{Action: string(a), VNode: n.VNode, Error: err.Error()}, err
+	}
+	if err != nil {
+		return n.do(ctx, a, func(context.Context, *Summary) error { return err })
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return n.do(ctx, a, n.steps(a, names))
+}
+
+// isUp tells whether ISUP was reported in this boot.
+func (n *Node) isUp() bool {
+	_, err := os.Lstat(n.path(wasUp))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// do is Do, once no update is under way.
+func (n *Node) do(ctx context.Context, a Action, act func(context.Context, *Summary) error) (*Summary, error) {
 	var log syncBuffer
 	out := n.Out
 	n.Out = io.MultiWriter(out, &log)
@@ -76,7 +99,7 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	if n.Conf.NotProvided != "" {
 		sum.Missing = []string{n.Conf.NotProvided}
 	}
-	err := n.act(ctx, a, names, sum)
+	err := act(ctx, sum)
 	if errors.Is(err, errFree) {
 		fmt.Fprintf(n.Out, "%s is free: nothing to configure\n", n.VNode)
 		return sum, n.save(sum, log.bytes())
@@ -95,16 +118,19 @@ func (n *Node) Do(ctx context.Context, a Action, names ...string) (*Summary, err
 	return sum, errors.Join(err, n.save(sum, log.bytes()))
 }
 
-func (n *Node) act(ctx context.Context, a Action, names []string, sum *Summary) error {
+// steps is what an action runs.
+func (n *Node) steps(a Action, names []string) func(context.Context, *Summary) error {
 	all := append(setup(), choose(table(), names)...)
 	if a != Reconfig {
-		return n.run(ctx, a, all, sum)
+		return func(ctx context.Context, sum *Summary) error { return n.run(ctx, a, all, sum) }
 	}
-	if err := n.run(ctx, Shutdown, all, sum); err != nil {
-		return err
+	return func(ctx context.Context, sum *Summary) error {
+		if err := n.run(ctx, Shutdown, all, sum); err != nil {
+			return err
+		}
+		n.Conf.NickName, n.again = "", true // the name may have changed since the host asked
+		return n.run(ctx, Boot, all, sum)
 	}
-	n.Conf.NickName, n.again = "", true // the name may have changed since the host asked
-	return n.run(ctx, Boot, all, sum)
 }
 
 func choose(steps []Step, names []string) []Step {

@@ -41,13 +41,14 @@ type Node struct {
 	// Reboot makes the jail boot again, by its first process; nil: it can't.
 	Reboot func() error
 
-	again bool // configured anew, not booting
+	again    bool          // configured anew, not booting
+	patience time.Duration // with an update that is under way
 }
 
 // Open finds out about the jail below root: who it is from jail.conf, else
 // from vnode; whom to ask from the file proxypath.
 func Open(root, vnode string, out io.Writer) (*Node, error) {
-	n := &Node{Root: root, Out: out}
+	n := &Node{Root: root, Out: out, patience: updateWait}
 	conf, err := readConf(n.path(hostDir + "/jail.conf"))
 	if err != nil {
 		return nil, err
