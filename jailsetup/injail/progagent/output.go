@@ -24,6 +24,7 @@ const drainWait = time.Second
 // keeper copies one output of a program to its file.
 type keeper struct {
 	pipe *os.File
+	wait time.Duration // of Close
 	done chan struct{}
 	mu   sync.Mutex
 	err  error
@@ -40,7 +41,7 @@ func (s *Set) keep(path string) (*os.File, io.Closer, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, f.Close())
 	}
-	k := &keeper{pipe: r, done: make(chan struct{})}
+	k := &keeper{pipe: r, wait: s.drain, done: make(chan struct{})}
 	s.keepers[k] = true
 	s.work.Go(func() {
 		k.copy(f)
@@ -87,7 +88,7 @@ func (k *keeper) Close() error {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		return k.err
-	case <-time.After(drainWait):
+	case <-time.After(k.wait):
 		return nil
 	}
 }

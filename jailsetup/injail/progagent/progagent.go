@@ -39,7 +39,8 @@ type Options struct {
 	Etc    string // directory of passwd and group
 	LogDir string // for outputs
 	Logger *slog.Logger
-	// Finished is told how a program ended, from a goroutine of the set's.
+	// Finished is told how a program ended, from a goroutine of the set's. It may
+	// take its time, and call the set.
 	Finished func(Outcome)
 	Grace    time.Duration // between TERM and KILL; 0: DefaultGrace
 }
@@ -78,7 +79,8 @@ type Command struct {
 
 // Set is the programs of one node. Its methods may be called from any goroutine.
 type Set struct {
-	opt Options
+	opt   Options
+	drain time.Duration // drainWait
 
 	mu       sync.Mutex
 	env      protocol.UserEnv
@@ -106,7 +108,7 @@ func New(o Options) *Set {
 	if o.Finished == nil {
 		o.Finished = func(Outcome) {}
 	}
-	return &Set{opt: o, programs: map[string]*program{}, keepers: map[*keeper]bool{}}
+	return &Set{opt: o, drain: drainWait, programs: map[string]*program{}, keepers: map[*keeper]bool{}}
 }
 
 // Update takes the testbed's list over. A program that runs goes on with what

@@ -40,7 +40,12 @@ func (s *Set) start(p *program, c Command) error {
 	r, outputs, err := s.launch(p.name, c)
 	if err != nil {
 		err = fmt.Errorf("start %s: %w", p.name, err)
-		s.finish(Outcome{Name: p.name, Began: began, Ended: time.Now(), Exit: -1, Error: err.Error()})
+		o := Outcome{Name: p.name, Began: began, Ended: time.Now(), Exit: -1, Error: err.Error()}
+		s.record(o) // before that of the next run
+		s.work.Go(func() {
+			s.closeOutputs(p.name, outputs)
+			s.opt.Finished(o)
+		})
 		return err
 	}
 	p.run = r
@@ -58,7 +63,8 @@ func (s *Set) start(p *program, c Command) error {
 	return nil
 }
 
-// launch starts the process.
+// launch starts the process. It waits for nobody: the outputs, some also after a
+// failure, are the caller's to close.
 func (s *Set) launch(name string, c Command) (*running, []io.Closer, error) {
 	db, err := passwd.Read(s.opt.Etc)
 	if err != nil {
@@ -86,24 +92,27 @@ func (s *Set) launch(name string, c Command) (*running, []io.Closer, error) {
 	}{{&cmd.Stdout, ".out"}, {&cmd.Stderr, ".err"}} {
 		w, keeper, err := s.keep(filepath.Join(s.opt.LogDir, name+o.suffix))
 		if err != nil {
-			return nil, nil, errors.Join(err, closeAll(outputs))
+			return nil, outputs, err
 		}
 		*o.to = w
 		defer w.Close() // the child has its own
 		outputs = append(outputs, keeper)
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, nil, errors.Join(err, closeAll(outputs))
+		return nil, outputs, err
 	}
 	return &running{cmd: cmd, ended: make(chan struct{})}, outputs, nil
 }
 
-func closeAll(cs []io.Closer) error {
+// closeOutputs waits for the rest of them, the set's lock not being held.
+func (s *Set) closeOutputs(program string, outputs []io.Closer) {
 	var errs []error
-	for _, c := range cs {
-		errs = append(errs, c.Close())
+	for _, o := range outputs {
+		errs = append(errs, o.Close())
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		s.opt.Logger.Warn("progagent: "+err.Error(), "program", program)
+	}
 }
 
 // credential is the user with all its groups.
@@ -141,9 +150,7 @@ func (s *Set) await(p *program, r *running, c Command, began time.Time, outputs 
 	r.mu.Unlock()
 	o.Exit = exitCode(r.cmd, err)
 	o.Expected = o.Exit == c.Expect && !o.TimedOut
-	if err := closeAll(outputs); err != nil {
-		s.opt.Logger.Warn("progagent: "+err.Error(), "program", p.name)
-	}
+	s.closeOutputs(p.name, outputs)
 	s.mu.Lock()
 	for _, q := range []*program{p, s.programs[p.name]} { // Update may have made another of it
 		if q != nil && q.run == r {
@@ -151,7 +158,8 @@ func (s *Set) await(p *program, r *running, c Command, began time.Time, outputs 
 		}
 	}
 	s.mu.Unlock()
-	s.finish(o)
+	s.record(o)
+	s.opt.Finished(o)
 }
 
 func exitCode(cmd *exec.Cmd, err error) int {
@@ -165,13 +173,12 @@ func exitCode(cmd *exec.Cmd, err error) int {
 	return cmd.ProcessState.ExitCode()
 }
 
-// finish writes NAME.status and tells whoever wants to know.
-func (s *Set) finish(o Outcome) {
+// record writes NAME.status and a line of the log.
+func (s *Set) record(o Outcome) {
 	if err := s.writeStatus(o); err != nil {
 		s.opt.Logger.Warn("progagent: "+err.Error(), "program", o.Name)
 	}
 	s.opt.Logger.Info("progagent: ended", "program", o.Name, "exit", o.Exit, "expected", o.Expected, "timed_out", o.TimedOut)
-	s.opt.Finished(o)
 }
 
 // end sends TERM to the group, and KILL if that isn't enough.
