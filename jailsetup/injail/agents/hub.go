@@ -32,7 +32,7 @@ func (a *agents) followHub(ctx context.Context) {
 		c, err := a.dialHub(ctx)
 		if err == nil {
 			a.log.Info("agents: hub connected")
-			a.upstream.open(c, a.subscription())
+			a.upstream.open(c, a.subscription)
 			err, pause, told = a.obeyHub(ctx, c), firstRedial, ""
 			a.upstream.close()
 		}
@@ -81,7 +81,7 @@ func (a *agents) obeyHub(ctx context.Context, c net.Conn) error {
 }
 
 // subscribe tells the hub anew whose events are wanted here.
-func (a *agents) subscribe() { a.upstream.send(a.subscription()) }
+func (a *agents) subscribe() { a.upstream.send(a.subscription) }
 
 // subscription tells the hub whose events are wanted here, and what they are.
 func (a *agents) subscription() said {
@@ -115,7 +115,8 @@ type upstream struct {
 	seq    uint64
 }
 
-// said is an event of ours and the key that it is signed with.
+// said is an event of ours and the key that it is signed with. What is said is asked
+// for when it is its turn: the configuration may have changed while it waited.
 type said struct {
 	event event.Event
 	key   []byte
@@ -123,11 +124,11 @@ type said struct {
 
 // open takes a connection over and says the first thing on it: what agents have
 // to say meanwhile comes after.
-func (u *upstream) open(c net.Conn, first said) {
+func (u *upstream) open(c net.Conn, first func() said) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.conn = c
-	u.write(first)
+	u.write(first())
 }
 
 // close lets go of the connection; whoever opened it closes it.
@@ -139,11 +140,11 @@ func (u *upstream) close() {
 
 // send hands an event to the hub, if there is one: what nobody listens to is
 // lost, as events are.
-func (u *upstream) send(s said) {
+func (u *upstream) send(what func() said) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.conn != nil {
-		u.write(s)
+		u.write(what())
 	}
 }
 
@@ -165,11 +166,13 @@ func (u *upstream) write(s said) {
 
 // complete tells the experiment that a program has ended.
 func (a *agents) complete(o progagent.Outcome) {
-	experiment, key := a.credentials()
 	failed := 0
 	if !o.Expected {
 		failed = 1
 	}
-	a.upstream.send(said{event.Event{Experiment: experiment, Object: o.Name, Type: event.Program, Action: "COMPLETE",
-		Args: fmt.Sprintf("ERROR=%d EXIT=%d", failed, o.Exit)}, key})
+	a.upstream.send(func() said {
+		experiment, key := a.credentials()
+		return said{event.Event{Experiment: experiment, Object: o.Name, Type: event.Program, Action: "COMPLETE",
+			Args: fmt.Sprintf("ERROR=%d EXIT=%d", failed, o.Exit)}, key}
+	})
 }
