@@ -142,7 +142,7 @@ func (h *modelHost) processes() ([]string, error) {
 }
 
 // files are those below the state and the run directory, but for logs, what is
-// the same for all jails, and what replaces a record.
+// the same for all jails, and what replaces a record or a trace.
 func (h *modelHost) files() ([]string, error) {
 	var all []string
 	for _, root := range []string{h.state(), h.path("run")} {
@@ -157,7 +157,8 @@ func (h *modelHost) files() ([]string, error) {
 			if d.IsDir() && strings.HasPrefix(d.Name(), ".") {
 				return filepath.SkipDir
 			}
-			if top := strings.Count(name, "/") == 1; top && !d.IsDir() || strings.HasSuffix(name, "/record.json.new") {
+			replaces := strings.HasSuffix(name, "/record.json.new") || strings.HasSuffix(name, "/trace.json.new")
+			if top := strings.Count(name, "/") == 1; top && !d.IsDir() || replaces {
 				return nil
 			}
 			all = append(all, hostEndName.ReplaceAllString(name, "v$1$2"))

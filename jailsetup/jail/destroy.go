@@ -61,7 +61,8 @@ func (s Site) removeDir(vnode string) error {
 		return err
 	}
 	var errs []error
-	for _, name := range [...]string{filepath.Base(s.TracePath(vnode)), policyName, recordName + wholefile.Suffix, ""} {
+	trace := filepath.Base(s.TracePath(vnode))
+	for _, name := range [...]string{trace + wholefile.Suffix, trace, policyName, recordName + wholefile.Suffix, ""} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}

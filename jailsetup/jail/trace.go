@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"emujail/jailsetup/plan"
+	"emujail/jailsetup/wholefile"
 )
 
 // Trace is a boot as it went: each step with its start, its duration and its
@@ -82,7 +83,7 @@ func (h *Host) writeTrace(r Record, t *tracer, bootErr error) {
 	trace.Boot = r.Boot
 	data, err := json.Marshal(trace)
 	if err == nil {
-		err = os.WriteFile(h.Site.TracePath(r.VNode), data, 0o600)
+		err = wholefile.Write(h.Site.TracePath(r.VNode), data, 0o600)
 	}
 	if err != nil {
 		h.Log.Warn("boot trace not kept", "vnode", r.VNode, "error", err)
