@@ -17,9 +17,10 @@ import (
 	"emujail/jailsetup/injail/reap"
 )
 
-// The agents process is started by the configuration and becomes PID 1's child
-// when that ends. Its pid file goes last at a clean end: one that still names a
-// process that has died means that it was killed, and it is started again.
+// The agents process is started by the configuration and is PID 1's child from
+// the first (option -detach): how long the configuration takes doesn't matter. Its
+// pid file goes last at a clean end: one that still names a process that has died
+// means that it was killed, and it is started again.
 const (
 	agentsPIDFile = "/run/injail/agents.pid"
 	agentsLog     = "/var/emulab/logs/agents.log"

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -22,12 +23,14 @@ const (
 	exitUsage  = 2
 )
 
-const agentsUsage = `usage: injail agents [-root DIR] [-ready FD]
+const agentsUsage = `usage: injail agents [-root DIR] [-ready FD] [-detach]
 
 Runs what reports and acts on events in this jail (watchdog, traffic generators,
 programs) until TERM.
   -root DIR   the jail's root directory (default /)
-  -ready FD   descriptor to write a line to, and close, once ready
+  -ready FD   descriptor to write the process's number to, and close, once ready
+  -detach     go on in a process of its own that is init's, which starts it again
+              when it is killed
 `
 
 // Main is `injail agents`. It returns the exit code.
@@ -35,12 +38,20 @@ func Main(args []string) int {
 	fl := flag.NewFlagSet("injail agents", flag.ContinueOnError)
 	root := fl.String("root", "/", "")
 	readyFD := fl.Int("ready", -1, "")
+	apart := fl.Bool("detach", false, "")
 	if code, ok := parse(fl, args, agentsUsage); !ok {
 		return code
 	}
 	if fl.NArg() > 0 {
 		fmt.Fprint(os.Stderr, agentsUsage)
 		return exitUsage
+	}
+	if *apart {
+		if err := detach(*root, *readyFD); err != nil {
+			fmt.Fprintf(os.Stderr, "injail agents: %v\n", err)
+			return exitFailed
+		}
+		return exitOK
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer stop()
@@ -55,6 +66,23 @@ func Main(args []string) int {
 	return exitOK
 }
 
+// detach starts the process that works, in a session of its own. Nobody waits
+// for it here: with the end of this one, at once, it is the jail's init's.
+func detach(root string, readyFD int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(self, "agents", "-root", root)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if readyFD >= 0 {
+		cmd.Args = append(cmd.Args, "-ready", "3")
+		cmd.ExtraFiles = []*os.File{os.NewFile(uintptr(readyFD), "ready")}
+	}
+	return cmd.Start()
+}
+
 func tellReady(fd int) {
 	if fd < 0 {
 		return
@@ -63,7 +91,7 @@ func tellReady(fd int) {
 	if f == nil {
 		return
 	}
-	_, _ = f.WriteString("ready\n") // whoever waits sees the end anyway
+	_, _ = fmt.Fprintln(f, os.Getpid()) // whoever waits sees the end anyway
 	f.Close()
 }
 

@@ -19,7 +19,7 @@ import (
 
 const usage = `usage: injail rc boot|shutdown|reconfig|reset
        injail update [-i] [-l] [-t] [-a] [-r]
-       injail agents [-root DIR] [-ready FD]
+       injail agents [-root DIR] [-ready FD] [-detach]
        injail event OBJECT ACTION [KEY=VALUE ...]
        injail event -status
 Each tells more with -h.

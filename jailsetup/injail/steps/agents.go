@@ -9,8 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
-	"syscall"
 	"time"
 
 	"emujail/jailsetup/injail/agents"
@@ -48,7 +48,7 @@ func startAgents(ctx context.Context, r *Run) error {
 	if _, err := r.put(agentsInput, input, 0o600, false); err != nil {
 		return err
 	}
-	pid, err := r.spawn(agentsLog, readyWait, "agents", "-root", r.Root)
+	pid, err := r.spawnAgents(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,10 +115,15 @@ func (n *Node) agentsPID() int {
 	return pid
 }
 
-// spawn starts injail with args in a session of its own, its output appended
-// to a log, and waits for it to say that it is ready on descriptor 3.
-func (n *Node) spawn(log string, wait time.Duration, args ...string) (pid int, err error) {
-	out, err := os.OpenFile(n.path(log), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+// spawnAgents starts the process in a session of its own, its output appended to
+// its log, and waits for it to say that it is ready, with its number, on
+// descriptor 3. It is no child of ours but the jail's init's from the first: that
+// hears of its end and starts it again, also while the steps that come after this
+// one take their time.
+func (n *Node) spawnAgents(ctx context.Context) (pid int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, readyWait, fmt.Errorf("not ready after %v", readyWait))
+	defer cancel()
+	out, err := os.OpenFile(n.path(agentsLog), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return 0, err
 	}
@@ -128,23 +133,24 @@ func (n *Node) spawn(log string, wait time.Duration, args ...string) (pid int, e
 		return 0, err
 	}
 	defer ready.Close()
-	cmd := exec.Command(n.Injail[0], append(append(n.Injail[1:len(n.Injail):len(n.Injail)], args...), "-ready", "3")...)
+	defer context.AfterFunc(ctx, func() { _ = ready.SetReadDeadline(time.Unix(1, 0)) })()
+	args := append(slices.Clone(n.Injail[1:]), "agents", "-root", n.Root, "-ready", "3", "-detach")
+	cmd := exec.CommandContext(ctx, n.Injail[0], args...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = out, out, []*os.File{child}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
+	err = cmd.Run() // ends at once
 	child.Close()
 	if err != nil {
-		return 0, fmt.Errorf("start %s: %w", args[0], err)
-	}
-	// Nobody waits for this goroutine: the agents outlive us, and their parent
-	// is then the jail's init; until then they are reaped here.
-	go cmd.Wait()
-	if err := ready.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return 0, err
+		return 0, fmt.Errorf("start agents: %w", err)
 	}
 	line, err := io.ReadAll(io.LimitReader(ready, 64))
-	if err != nil || len(line) == 0 {
-		return 0, fmt.Errorf("start %s: %w", args[0], errors.Join(err, fmt.Errorf("it ended or hangs: see %s", log)))
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	return cmd.Process.Pid, nil
+	if err == nil {
+		pid, err = strconv.Atoi(string(bytes.TrimSpace(line)))
+	}
+	if err != nil {
+		return 0, fmt.Errorf("start agents: it ended or hangs: see %s: %w", agentsLog, err)
+	}
+	return pid, nil
 }

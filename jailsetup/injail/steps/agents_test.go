@@ -210,5 +210,17 @@ func TestAgentsReplaced(t *testing.T) {
 	}
 }
 
-// runs tells whether there is a process with this pid.
-func runs(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// runs tells whether there is a process with this pid. One that has ended and that
+// init has yet to collect isn't any more.
+func runs(pid int) bool { return stateOf(pid)[0] != "Z" && syscall.Kill(pid, 0) == nil }
+
+// stateOf are a process's state and its parent; empty: there is none.
+func stateOf(pid int) [2]string {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return [2]string{}
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	return [2]string{fields[0], fields[1]}
+}

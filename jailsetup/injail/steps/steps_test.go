@@ -382,7 +382,7 @@ func kill(tb testing.TB, pid int) {
 		tb.Fatal(err)
 	}
 	deadline := time.Now().Add(5 * time.Second)
-	for syscall.Kill(pid, 0) == nil {
+	for runs(pid) {
 		if time.Now().After(deadline) {
 			tb.Fatalf("process %d doesn't die", pid)
 		}
