@@ -210,17 +210,23 @@ func TestAgentsReplaced(t *testing.T) {
 	}
 }
 
-// runs tells whether there is a process with this pid. One that has ended and that
-// init has yet to collect isn't any more.
-func runs(pid int) bool { return stateOf(pid)[0] != "Z" && syscall.Kill(pid, 0) == nil }
+// runs tells whether there is a process with this pid. One that has ended, with all
+// its threads, and that init has yet to collect isn't any more.
+func runs(pid int) bool {
+	st := statOf(pid)
+	ended := st.state == "Z" && st.threads == "1"
+	return !ended && syscall.Kill(pid, 0) == nil
+}
 
-// stateOf are a process's state and its parent; empty: there is none.
-func stateOf(pid int) [2]string {
+// stat is what the kernel tells of a process; empty: there is none.
+type stat struct{ state, parent, threads string }
+
+func statOf(pid int) stat {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return [2]string{}
+		return stat{}
 	}
 	_, rest, _ := strings.Cut(string(text), ") ")
 	fields := strings.Fields(rest)
-	return [2]string{fields[0], fields[1]}
+	return stat{fields[0], fields[1], fields[17]} // proc_pid_stat(5), from the third
 }

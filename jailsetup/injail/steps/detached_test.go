@@ -21,10 +21,29 @@ func TestAgentsAreInits(t *testing.T) {
 			t.Fatal(err)
 		}
 		pid := j.agentsPID()
-		if parent := stateOf(pid)[1]; pid == 0 || parent == "" || parent == strconv.Itoa(os.Getpid()) {
+		if parent := statOf(pid).parent; pid == 0 || parent == "" || parent == strconv.Itoa(os.Getpid()) {
 			t.Errorf("agents are process %d, child of %s", pid, parent)
 		}
 		kill(t, pid)
 	}
 	j.boot()
+}
+
+// TestStartupCommandAfterAKill: agents that were killed as the boot comes to its end
+// run the start-up command once they are back.
+func TestStartupCommandAfterAKill(t *testing.T) {
+	j := newJail(t)
+	j.addSelf()
+	j.boot()
+	kill(t, j.agentsPID())
+	mustWrite(t, j.path(bootDir+"/tmcc/startupcmd"), "CMD='exit 7' UID=self\n")
+	done := make(chan error, 1)
+	go func() { done <- j.tellUp(context.Background()) }()
+	if _, err := j.spawnAgents(context.Background()); err != nil { // as init does
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	await(t, "startstatus", func() bool { return j.tmcd.count("startstatus 7") == 1 })
 }

@@ -163,10 +163,38 @@ func (n *Node) conclude(ctx context.Context, sum *Summary, err error, log *syncB
 // announce lets the start-up command run. It's the user's: that it can't be run
 // is reported to tmcd by the agents, and no failure of the boot.
 func (n *Node) announce(ctx context.Context) error {
-	if err := agents.Up(ctx, agents.Below(n.Root).Socket); err != nil {
+	if err := n.tellUp(ctx); err != nil {
 		fmt.Fprintf(n.Out, "%s: start-up command: %v\n", n.now().Format(clock), err)
 	}
 	return nil
+}
+
+// How long agents that were killed a moment ago are waited for: init starts them
+// again after 0.2 s.
+const (
+	backWait = 10 * time.Second
+	backLook = 50 * time.Millisecond
+)
+
+// tellUp tells the agents that the node is up, once more if they die of it: they
+// run the command once. A socket that refuses is that of dead ones, and gone for an
+// instant when the next ones come; without a socket there are none here.
+func (n *Node) tellUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, backWait)
+	defer cancel()
+	for dead := false; ; {
+		err := agents.Up(ctx, agents.Below(n.Root).Socket)
+		gone := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF)
+		dead = dead || gone
+		if !gone && !(dead && errors.Is(err, fs.ErrNotExist)) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(backLook):
+		}
+	}
 }
 
 // syncBuffer keeps what is printed; steps may print from several goroutines.
