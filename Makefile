@@ -52,11 +52,11 @@ build: ## build all programs into bin/
 demo: build ## boot two jails of one experiment and check what they promise (KEEP=1, YES=1)
 	@$(AS_ROOT) bin/demo testdata/demo.yaml
 
-test: build ## run every test, also those that need root; installs what they need (PACKAGES: only these)
+test: build ## run every test, also those that need root; installs what they need (PACKAGES, RUN: only these)
 	@dist/test-packages
 	@$(BUILD) -o bin/testcount ./dist/testcount
 	@echo 'Long suites run at a tenth: 100,000 requests to the mock, 640,000 through the proxy, 100 steps of the model, 25 jails at once ...; make soak runs all.'
-	@$(TENTH) $(GO) test $(EXEC) -json -count=1 -p 2 -timeout 20m -tags privileged $(PACKAGES) | bin/testcount
+	@$(TENTH) $(GO) test $(EXEC) -json -count=1 -p 2 -timeout 20m -tags privileged $(if $(RUN),-run '$(RUN)') $(PACKAGES) | bin/testcount
 
 soak: build ## what takes long, into docs/soak.md (SOAKS: only these stages; SOAK requests to the mock, default 1000000, a tenth for each of 64 jails)
 	@$(BUILD) -o bin/soak ./dist/soak

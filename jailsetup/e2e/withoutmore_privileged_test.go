@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,7 +72,12 @@ func (p *pair) limitsLifted(t *testing.T) {
 // setMemory sets the jail's limit of memory, wherever the host has it.
 func (r *rig) setMemory(t *testing.T, vnode, most string) {
 	t.Helper()
-	for _, path := range []string{filepath.Join("/sys/fs/cgroup/memory/emulab", vnode, "memory.limit_in_bytes"), filepath.Join(cgroupDir(vnode), "memory.max")} {
+	v1 := filepath.Join("/sys/fs/cgroup/memory/emulab", vnode)
+	// With swap it may never be less.
+	if err := os.WriteFile(filepath.Join(v1, "memory.memsw.limit_in_bytes"), []byte("-1"), 0); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(v1, "memory.limit_in_bytes"), filepath.Join(cgroupDir(vnode), "memory.max")} {
 		if _, err := os.Stat(path); err == nil {
 			if err := os.WriteFile(path, []byte(most), 0); err != nil {
 				t.Fatal(err)

@@ -107,8 +107,6 @@ func thereIs(names []string) string {
 // every node on this host ([Words.Node], [Words.Link]). All is checked before
 // anything is changed. What is under way stays under way.
 func (k *Keeper) Change(ctx context.Context, experiment, lan, node string, words Words) ([]Link, error) {
-	k.changing.Lock() // else two at once begin with the same shape, and one is lost
-	defer k.changing.Unlock()
 	links, err := k.chosen(experiment, lan, node)
 	if err != nil {
 		return nil, err
@@ -117,13 +115,17 @@ func (k *Keeper) Change(ctx context.Context, experiment, lan, node string, words
 	if node != "" {
 		apply = words.Node
 	}
-	for i := range links {
-		if links[i].Shape, err = apply(links[i].Shape); err != nil {
+	for _, l := range links {
+		shape, err := apply(l.Shape)
+		if err != nil {
 			return nil, err
 		}
+		if err := shape.Check(); err != nil {
+			return nil, fmt.Errorf("shape %s: %w", l, err)
+		}
 	}
-	for _, l := range links {
-		if err := k.shape(ctx, l, true); err != nil {
+	for i, l := range links {
+		if links[i], err = k.shape(ctx, l, apply); err != nil {
 			return nil, err
 		}
 	}

@@ -35,8 +35,6 @@ type Keeper struct {
 	guard   func(Link) error
 	kick    chan struct{} // a link needs the node
 
-	changing sync.Mutex // held by Change, before mu
-
 	mu    sync.Mutex // one change at a time; held while the kernel or the node is told
 	links map[string]Link
 	node  *node         // nil: none at the moment
@@ -75,44 +73,53 @@ func (k *Keeper) byNode(b Both) bool {
 
 // Shape makes the link as it says, for the first time or anew. Its record is
 // on disk before anything is done.
-func (k *Keeper) Shape(ctx context.Context, l Link) error { return k.shape(ctx, l, false) }
+func (k *Keeper) Shape(ctx context.Context, l Link) error {
+	_, err := k.shape(ctx, l, nil)
+	return err
+}
 
-// shape does it; again means that the link must be there: its jail may have
-// gone meanwhile.
-func (k *Keeper) shape(ctx context.Context, l Link, again bool) error {
-	if err := l.Shape.Check(); err != nil {
-		return fmt.Errorf("shape %s: %w", l, err)
-	}
+// shape does it, and returns how the link stands then. With again the link must be
+// there, for its jail may have gone meanwhile, and again makes its new shape of
+// the one that it has: another change may have come, too.
+func (k *Keeper) shape(ctx context.Context, l Link, again func(Both) (Both, error)) (Link, error) {
 	id, err := l.ID()
 	if err != nil {
-		return err
+		return l, err
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	old, known := k.links[id]
-	if again && !known {
-		return fmt.Errorf("shape %s: %w", l, ErrNoLink)
+	if again != nil {
+		if !known {
+			return l, fmt.Errorf("shape %s: %w", l, ErrNoLink)
+		}
+		if l.Shape, err = again(old.Shape); err != nil {
+			return l, fmt.Errorf("shape %s: %w", l, err)
+		}
+	}
+	if err := l.Shape.Check(); err != nil {
+		return l, fmt.Errorf("shape %s: %w", l, err)
 	}
 	l.Spliced = known && old.Spliced || !l.Shape.Plain()
 	if err := l.save(k.runDir); err != nil {
-		return err
+		return l, err
 	}
 	k.links[id] = l
 	if !l.Spliced {
-		return nil
+		return l, nil
 	}
-	if again { // else the jail isn't running yet, and its own plan sees to it
+	if again != nil { // else the jail isn't running yet, and its own plan sees to it
 		if err := k.guard(l); err != nil {
-			return fmt.Errorf("guard %s: %w", l, err)
+			return l, fmt.Errorf("guard %s: %w", l, err)
 		}
 	}
 	if err := l.Splice.Do(ctx, nil); err != nil {
-		return fmt.Errorf("splice %s: %w", l, err)
+		return l, fmt.Errorf("splice %s: %w", l, err)
 	}
 	if err := k.setUp(ctx, id, l); err != nil {
-		return fmt.Errorf("shape %s: %w", l, err)
+		return l, fmt.Errorf("shape %s: %w", l, err)
 	}
-	return nil
+	return l, nil
 }
 
 // setUp tells the kernel and the node. The caller has the lock, and loses it
