@@ -23,9 +23,13 @@ type named struct{ id, name, experiment, project string }
 // full is the name by which the testbed tells it from all others.
 func (n named) full() string { return n.name + "." + n.experiment + "." + n.project }
 
+// idForm is boss's for a vnode's id. A node that somebody has called so goes by its
+// id or its full name: boss means the other one, which may be gone already.
+var idForm = regexp.MustCompile(`^pcv[a-z]*[0-9]+-[0-9]+$`)
+
 // isCalled tells whether the word is its name.
 func (n named) isCalled(word string) bool {
-	return n.name != "" && (word == n.name || word == n.full())
+	return n.name != "" && !idForm.MatchString(word) && (word == n.name || word == n.full())
 }
 
 // wordForm is what may be a vnode's name, alone or in full.

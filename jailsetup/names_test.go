@@ -13,6 +13,7 @@ func TestFind(t *testing.T) {
 		{"pcvm1-3", "node-a", "other", "jails"},
 		{"pcvm1-4", "", "", ""},
 		{"pcvm1-5", "pcvm1-1", "demo", "jails"},
+		{"pcvm1-6", "pcvm2-7", "demo", "jails"},
 	}
 	for _, tt := range []struct{ word, id, err string }{
 		{"pcvm1-2", "pcvm1-2", ""},
@@ -22,6 +23,8 @@ func TestFind(t *testing.T) {
 		{"node-a.jails.other", "", ""},
 		{"pcvm1-1", "pcvm1-1", ""},
 		{"pcvm1-1.demo.jails", "pcvm1-5", ""},
+		{"pcvm2-7", "", ""}, // an id that isn't here, whatever is called so
+		{"pcvm2-7.demo.jails", "pcvm1-6", ""},
 		{"pcvm1-4", "pcvm1-4", ""},
 		{"node-c", "", ""},
 		{"", "", ""},

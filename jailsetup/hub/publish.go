@@ -78,7 +78,8 @@ func (h *Hub) leave(x *experiment, s *subscriber) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(x.subscribers, s)
-	if len(x.subscribers)+len(x.Schedule)+len(x.Groups) == 0 && !h.inhabited(x.Experiment) {
+	now := h.experiments[x.Experiment] // another one, if x was forgotten meanwhile
+	if now != nil && len(now.subscribers)+len(now.Schedule)+len(now.Groups) == 0 && !h.inhabited(x.Experiment) {
 		delete(h.experiments, x.Experiment) // it was there for its watchers
 	}
 }

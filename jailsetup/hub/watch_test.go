@@ -69,12 +69,21 @@ func TestWatchGoesOn(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Error("the watcher hears nothing of the next jail")
 	}
-	if err := errors.Join(h.Close("v1"), h.Forget(demo)); err != nil {
+	// A watcher that leaves takes no schedule along that came meanwhile.
+	if err := errors.Join(h.SetSchedule(demo, Schedule{Events: []Item{{Object: "prog0", Action: "START"}}}), h.Close("v1")); err != nil {
 		t.Fatal(err)
 	}
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+	h.mu.Lock()
+	if x := h.experiments[demo]; x == nil || len(x.Schedule) != 1 {
+		t.Error("the schedule has gone with the watcher")
+	}
+	h.mu.Unlock()
+	if err := h.Forget(demo); err != nil {
+		t.Fatal(err)
 	}
 	h.await("an experiment without jails or watchers to be forgotten", func() bool {
 		h.mu.Lock()

@@ -60,7 +60,7 @@ func awaitLetGo(ctx context.Context, image string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return all[0].keptElsewhere()
+			return keptElsewhere(all)
 		case <-time.After(pause):
 		}
 	}
@@ -110,27 +110,52 @@ func (l loop) mountIn(mounts []*mountinfo.Info) *mountinfo.Info {
 	return nil
 }
 
-// keptElsewhere says who has a device that isn't let go, as far as a look at
-// every process tells.
-func (l loop) keptElsewhere() error {
-	files, err := filepath.Glob("/proc/[0-9]*/mountinfo")
+// keptElsewhere says who on the host has one of the devices that aren't let go, as
+// far as a look at every process tells. Nobody is no error: then a process has a
+// file of the disk open, which one jail can hand to another, and the disk goes with
+// the last of them. No jail can keep another's disk.
+func keptElsewhere(all []loop) error {
+	procs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return err
 	}
-	for _, path := range files {
-		f, err := os.Open(path)
-		if err != nil {
-			continue // it has ended
+	for _, proc := range procs {
+		for _, l := range all {
+			if err := l.keptBy(proc); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// keptBy is the use that the process of that directory in /proc makes of the device;
+// nil: none. One that ends meanwhile makes none.
+func (l loop) keptBy(proc string) error {
+	pid := filepath.Base(proc)
+	if f, err := os.Open(proc + "/mountinfo"); err == nil {
 		mounts, err := mountinfo.GetMountsFromReader(f, nil)
 		f.Close()
 		if m := l.mountIn(mounts); err == nil && m != nil {
-			pid := filepath.Base(filepath.Dir(path))
 			return l.kept(fmt.Sprintf("process %s has it mounted at %s of its mount namespace by %s", pid, m.Mountpoint, l.device()),
 				fmt.Sprintf("nsenter -t %s -m umount %s", pid, m.Mountpoint))
 		}
 	}
-	return l.kept("it is attached to "+l.device()+", which somebody has open", "fuser "+l.device()+" tells who")
+	files, err := filepath.Glob(proc + "/fd/*")
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		// Only what is called so is looked at: a look at another's file may hang.
+		if name, err := os.Readlink(file); err != nil || name != l.device() {
+			continue
+		}
+		var st unix.Stat_t
+		if unix.Stat(file, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK {
+			return l.kept("process "+pid+" has it open by "+l.device(), "fuser "+l.device()+" tells who")
+		}
+	}
+	return nil
 }
 
 // attachedTo are the loop devices that have one of the images, by device and

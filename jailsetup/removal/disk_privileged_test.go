@@ -170,6 +170,24 @@ func TestDiskHeldOpen(t *testing.T) {
 	gone(t, image)
 }
 
+// TestDiskThatAFileKeeps: a file of the disk that somebody has open, which jails can
+// hand to each other, keeps no disk: it goes with that file.
+func TestDiskThatAFileKeeps(t *testing.T) {
+	image, at := disk(t)
+	run(t, "mount", "-o", "loop", image, at)
+	f, err := os.Create(filepath.Join(at, "file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	run(t, "umount", "-l", at)
+	late, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := Disk(late, image); err != nil || there(image) {
+		t.Errorf("%v; is there: %t", err, there(image))
+	}
+}
+
 // TestDiskThatIsALink: only the link goes.
 func TestDiskThatIsALink(t *testing.T) {
 	image, _ := disk(t)

@@ -33,10 +33,12 @@ func (s *Supervisor) clean(ctx context.Context, c net.Conn) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, name := range append(busy, names...) {
-		if err := s.change(ctx, c, Request{Verb: VerbKill, VNode: name}); err != nil {
-			return err
-		}
+	var errs []error
+	for _, name := range append(busy, names...) { // all: one jail may hold what another's end waits for
+		errs = append(errs, s.change(ctx, c, Request{Verb: VerbKill, VNode: name}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
 	if err := network.RemoveControl(ctx, s.host.Network); err != nil {
 		return err
