@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,18 +16,13 @@ import (
 const corePattern = "/proc/sys/kernel/core_pattern"
 
 // catchCores has this host hand every core dump to a program, as systemd-coredump
-// and apport are, until the test ends. It returns the file in which that program
-// writes whose they were.
-func catchCores(t *testing.T) string {
+// and apport are, until the test ends. The kernel starts it in the host's first
+// mount namespace, which needn't be ours: it is found through what crashes, and
+// lies in the jail with the file in which it writes whose dumps they were, before
+// it takes the dump: until then what crashed is there.
+func catchCores(t *testing.T, r *rig) {
 	t.Helper()
-	dir := t.TempDir()
-	seen, program := filepath.Join(dir, "seen"), filepath.Join(dir, "catch")
-	if err := os.WriteFile(seen, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(program, []byte("#!/bin/sh\ncat >/dev/null\necho $1 >>"+seen+"\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	r.sh(`printf '#!/bin/sh\necho $1 >>$2\ncat >/dev/null\n' >/tmp/catch; chmod 755 /tmp/catch; : >/tmp/seen`)
 	before, err := os.ReadFile(corePattern)
 	if err != nil {
 		t.Fatal(err)
@@ -38,10 +32,9 @@ func catchCores(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	if err := os.WriteFile(corePattern, []byte("|"+program+" %e\n"), 0); err != nil {
+	if err := os.WriteFile(corePattern, []byte("|/proc/%P/root/tmp/catch %e /proc/%P/root/tmp/seen\n"), 0); err != nil {
 		t.Fatal(err)
 	}
-	return seen
 }
 
 // TestT13CoresStayInside: what crashes in a jail starts no program of the host's,
@@ -49,7 +42,7 @@ func catchCores(t *testing.T) string {
 // shows that one would be started.
 func TestT13CoresStayInside(t *testing.T) {
 	r := boot(t, setup{})
-	seen := catchCores(t)
+	catchCores(t, r)
 	crash := func(name, before string) {
 		name = fmt.Sprintf("%s%d", name, os.Getpid())
 		if out := r.sh(fmt.Sprintf("cp /bin/sh /tmp/%s; /tmp/%s -c '%s; kill -SEGV $$'; echo $?", name, name, before)); !strings.HasSuffix(out, "139") {
@@ -70,9 +63,8 @@ func TestT13CoresStayInside(t *testing.T) {
 	other := fmt.Sprintf("other%d", os.Getpid())
 	var names string
 	eventually(t, "the host's program has seen a crash", func() bool {
-		data, err := os.ReadFile(seen)
-		names = string(data)
-		return err == nil && strings.Contains(names, other)
+		names = r.sh("cat /tmp/seen")
+		return strings.Contains(names, other)
 	})
 	for name := range strings.FieldsSeq(names) {
 		if strings.HasSuffix(name, fmt.Sprint(os.Getpid())) && name != other {
