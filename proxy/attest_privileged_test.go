@@ -321,20 +321,7 @@ func ownCgroup(t testing.TB) uint64 {
 func TestStrangerIsNoSupervisor(t *testing.T) {
 	s, dir := supervise(t, "free", nil), t.TempDir()
 	openWay(t, dir)
-	meeting := filepath.Join(dir, "control")
-	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: meeting, Net: "unixpacket"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.SetUnlinkOnClose(false)
-	f, err := ln.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.order(control.Message{Op: control.OpControl}, f)
-	f.Close()
-	ln.Close()
-	s.conn.Close()
+	meeting := s.leave(dir)
 	if err := os.Chmod(meeting, 0o666); err != nil {
 		t.Fatal(err)
 	}

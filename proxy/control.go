@@ -78,17 +78,20 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 		_ = conn.Close()
 	}()
 
-	orders, done := make(chan order, 64), make(chan struct{})
-	go func() {
-		defer close(done)
+	orders := make(chan order, 64)
+	var worker sync.WaitGroup
+	worker.Go(func() {
 		for o := range orders {
+			if drain {
+				rest = append(rest, o)
+				continue
+			}
 			s.execute(conn, o, &drain, &heir)
 			if drain {
 				cancel()
-				return
 			}
 		}
-	}()
+	})
 	err = conn.Send(control.Message{Op: control.OpReady})
 	for err == nil {
 		var o order
@@ -98,11 +101,7 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 			s.signatures.Deliver(o.m)
 			_ = control.CloseFiles(o.files)
 		case err == nil:
-			select {
-			case orders <- o: // also one that came just before ctx ended: it is waited for
-			case <-done:
-				rest = append(rest, o)
-			}
+			orders <- o // also one that came just before ctx ended: it is waited for
 		case errors.Is(err, io.EOF), ctx.Err() != nil:
 		default:
 			s.log.Warn("bad message from the supervisor", "error", err)
@@ -110,12 +109,7 @@ func (s *server) session(ctx context.Context, conn *control.Conn) (drain bool, h
 		}
 	}
 	close(orders)
-	<-done
-	var behind []order
-	for o := range orders {
-		behind = append(behind, o)
-	}
-	rest = append(behind, rest...)
+	worker.Wait()
 	if drain || errors.Is(err, io.EOF) || ctx.Err() != nil {
 		err = nil
 	}

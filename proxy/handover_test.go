@@ -23,20 +23,7 @@ func TestProxyOutlivesItsSupervisor(t *testing.T) {
 	s.useTmcd(startTmcd(t, nil))
 	path, file := socket(t, dir, "pcvm1-1")
 	s.order(control.Message{Op: control.OpListen, VNodes: []control.VNode{{VNode: "pcvm1-1", Cgroup: 0, Path: ""}}}, file)
-	meeting := filepath.Join(dir, "control")
-	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: meeting, Net: "unixpacket"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln.SetUnlinkOnClose(false)
-	f, err := ln.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.order(control.Message{Op: control.OpControl}, f)
-	f.Close()
-	ln.Close()
-	s.conn.Close()
+	meeting := s.leave(dir)
 	if reply, err := ask(t, path, "status "); err != nil || !strings.Contains(reply, "as=pcvm1-1 ") {
 		t.Errorf("without a supervisor: %q, %v", reply, err)
 	}
@@ -61,6 +48,27 @@ func TestProxyOutlivesItsSupervisor(t *testing.T) {
 	if cookie(t, files[0]) != cookie(t, file) {
 		t.Error("another socket came back")
 	}
+}
+
+// leave ends the supervisor, after it has left the proxy a socket in dir for the
+// next one.
+func (s *supervisor) leave(dir string) (path string) {
+	s.t.Helper()
+	path = filepath.Join(dir, "control")
+	ln, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: path, Net: "unixpacket"})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ln.SetUnlinkOnClose(false)
+	f, err := ln.File()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.order(control.Message{Op: control.OpControl}, f)
+	f.Close()
+	ln.Close()
+	s.conn.Close()
+	return path
 }
 
 func cookie(t *testing.T, f *os.File) uint64 {
