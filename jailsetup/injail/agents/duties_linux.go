@@ -113,13 +113,13 @@ func (a *agents) hostKeys() ([]string, error) {
 	return words, nil
 }
 
-// rootRecord is there while root has the node's own password, by jailconfig: see
-// package steps. It comes before the host's.
-const rootRecord = "/var/emulab/db/roothash"
+// RootRecord is there while root has the node's own password, by ROOTHASH of
+// jailconfig; package steps keeps it. That password comes before the host's.
+const RootRecord = "/var/emulab/db/roothash"
 
 // setRootHash gives root the password that tmcd keeps for it.
 func (a *agents) setRootHash(ctx context.Context, hash string) (err error) {
-	if _, err := os.Lstat(filepath.Join(a.paths.Root, rootRecord)); err == nil {
+	if _, err := os.Lstat(filepath.Join(a.paths.Root, RootRecord)); err == nil {
 		return nil
 	}
 	if !passwd.ValidField(hash) {

@@ -81,3 +81,36 @@ func pidIn(t *testing.T, file string) int {
 		}
 	}
 }
+
+// TestRootPasswords: root gets the host's password, but not where the node has one
+// of its own.
+func TestRootPasswords(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"passwd": "root:x:0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n", "shadow": "root:*:1:0:99999:7:::\n", "gshadow": "root:*::\n",
+	} {
+		path := filepath.Join(root, "etc", name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := &agents{paths: Below(root)}
+	for _, row := range []struct {
+		hash string
+		own  bool // the node's own password is set
+		want string
+	}{{"$1$a$host", false, "root:$1$a$host:"}, {"$1$b$other", true, "root:$1$a$host:"}} {
+		if row.own {
+			path := filepath.Join(root, RootRecord)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := a.setRootHash(t.Context(), row.hash); err != nil {
+			t.Fatal(err)
+		}
+		if shadow, err := os.ReadFile(filepath.Join(root, "etc/shadow")); err != nil || !strings.HasPrefix(string(shadow), row.want) {
+			t.Errorf("own %t: %q, %v", row.own, shadow, err)
+		}
+	}
+}

@@ -6,12 +6,13 @@ import (
 	"io/fs"
 	"os"
 
+	"emujail/jailsetup/injail/agents"
 	"emujail/jailsetup/injail/steps/passwd"
 	"emujail/protocol"
 )
 
 // rootRecord holds the hash that root has from us: another one is somebody's own.
-const rootRecord = dbDir + "/roothash"
+const rootRecord = agents.RootRecord
 
 // locked is a hash that no password has.
 const locked = "*"
